@@ -1,0 +1,41 @@
+# Two commands matter: `make demo` and `make test`. Both set up what they need.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: help setup demo dev test check lock clean
+.DEFAULT_GOAL := help
+
+help:            ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+
+$(VENV)/.ready: requirements-dev.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Kaiji needs $(PYTHON); set PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(VENV)/.ready  ## virtual environment with kaiji in it
+
+demo: setup      ## the whole story on real servers (KEEP=1 leaves them running)
+	@$(BIN)/kaiji demo $(if $(KEEP),--keep)
+
+dev: setup       ## the stack to explore, until Ctrl-C
+	@$(BIN)/kaiji dev
+
+check: setup     ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check      ## all checks and the whole test suite
+	$(BIN)/pytest
+
+lock:            ## hashed requirements from the .in files, without a registry's address
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements.in -o requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c requirements.txt requirements-dev.in -o requirements-dev.txt
+
+clean:           ## remove what was built, not the home
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
