@@ -1,0 +1,339 @@
+"""What each letter and form says, as plain values: the whole interface between the case and the typst templates.
+
+The caller has already chosen the language of every name that comes from the policy pack; the wording around it
+belongs to the templates (`texts-ja.typ`, `texts-en.typ`). Amounts are in yen, dates are dates of Tokyo. These models
+hold personal data: they are built, rendered and forgotten, never logged and never sent to Temporal.
+"""
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from policy.vocabulary import (
+    Amendment,
+    Capacity,
+    Cessation,
+    DocumentKind,
+    FindingCode,
+    FormKind,
+    Holder,
+    Kind,
+    Language,
+    LetterKind,
+    Medium,
+    Outcome,
+)
+
+Yen = Annotated[int, Field(ge=0)]
+
+
+class Content(BaseModel):
+    """Base of everything printed: frozen, closed, and silent about its values in errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class PostalAddress(Content):
+    """Where an envelope goes: the line of the name, the postal code (`150-8512`) and the address."""
+
+    name: str
+    postal_code: str
+    address: str
+
+
+class Addressee(PostalAddress):
+    """To whom a letter is sent; `on_behalf_of` is the principal's name where a representative applied."""
+
+    on_behalf_of: str | None = None
+
+
+class ContactPoint(Content):
+    """Where to ask or complain: a name, its lines (address, telephone, …) and the clause that names it (§6)."""
+
+    name: str
+    lines: tuple[str, ...] = ()
+    clause: str
+
+
+class Letterhead(Content):
+    """Who writes: company, the department that signs, its address, and where to complain (§6)."""
+
+    company: str
+    department: str
+    postal_code: str
+    address: str
+    contact: ContactPoint
+
+
+class Matter(Content):
+    """What the letter is about: the request, in the words every letter repeats.
+
+    `received_on` is None while only the form has been sent. `services` are names, as printed.
+    """
+
+    request_id: str
+    kind: Kind
+    amendment: Amendment | None = None
+    cessation: Cessation | None = None
+    services: tuple[str, ...]
+    received_on: date | None = None
+
+
+class _Letter(Content):
+    """What every letter carries. `clause` is what the letter rests on, such as `§5(2)(6)`; `date` is the day it is
+    queued; `letter_id` is the reference printed beside the request id."""
+
+    language: Language
+    letter_id: str
+    date: date
+    letterhead: Letterhead
+    addressee: Addressee
+    matter: Matter
+    clause: str
+
+
+class Shortcoming(Content):
+    """One thing wrong with the documents. `documents` are the alternatives that would satisfy the rule, in the order
+    of the policy; `remark` is an officer's own sentence, in the letter's language."""
+
+    code: FindingCode
+    documents: tuple[DocumentKind, ...]
+    holder: Holder | None = None
+    clause: str
+    remark: str | None = None
+
+
+class DeficiencyLetter(_Letter):
+    """Documents are missing or do not satisfy the policy: what, by when, and where to send them."""
+
+    kind: Literal[LetterKind.DEFICIENCY] = LetterKind.DEFICIENCY
+    shortcomings: tuple[Shortcoming, ...]
+    answer_by: date
+    send_to: PostalAddress
+
+
+class DocumentsReminderLetter(_Letter):
+    """The documents have not come yet. `shortcomings` is empty while nothing at all was received."""
+
+    kind: Literal[LetterKind.DOCUMENTS_REMINDER] = LetterKind.DOCUMENTS_REMINDER
+    shortcomings: tuple[Shortcoming, ...] = ()
+    answer_by: date
+    send_to: PostalAddress
+
+
+class DocumentsLapsedLetter(_Letter):
+    """The documents did not come by `due_on`: the request is closed; a new one may be made."""
+
+    kind: Literal[LetterKind.DOCUMENTS_LAPSED] = LetterKind.DOCUMENTS_LAPSED
+    due_on: date
+
+
+class BankAccount(Content):
+    """The account to pay into, as the operator wants it printed; codes are digits."""
+
+    bank: str
+    bank_code: str
+    branch: str
+    branch_code: str
+    account_type: str
+    number: str
+    holder: str
+    holder_kana: str
+
+
+class Payment(Content):
+    """How to pay: what is still to pay, the eight-digit reference typed before the payer's name, into which account,
+    by when. The payer bears the cost of the transfer (§5(2)(6))."""
+
+    amount: Yen
+    reference: str
+    account: BankAccount
+    due_on: date
+
+
+class InvoiceLine(Content):
+    """The fee for one service in which data was found, tax included (§5(2)(6))."""
+
+    service: str
+    amount: Yen
+
+
+class InvoiceLetter(_Letter):
+    """The invoice: `total` includes `tax`, computed at `tax_rate` percent. `registration_number` is T and 13 digits."""
+
+    kind: Literal[LetterKind.INVOICE] = LetterKind.INVOICE
+    invoice_number: str
+    lines: tuple[InvoiceLine, ...]
+    total: Yen
+    tax: Yen
+    tax_rate: int
+    registration_number: str | None = None
+    payment: Payment
+
+
+class PaymentReminderLetter(_Letter):
+    """The fee has not been paid in full: `payment.amount` is what is still to pay of `total`."""
+
+    kind: Literal[LetterKind.PAYMENT_REMINDER] = LetterKind.PAYMENT_REMINDER
+    invoice_number: str
+    invoiced_on: date
+    total: Yen
+    paid: Yen = 0
+    payment: Payment
+
+
+class PaymentLapsedLetter(_Letter):
+    """The fee was not paid in full by `due_on`: the request is closed; what was paid (`paid`) is given back."""
+
+    kind: Literal[LetterKind.PAYMENT_LAPSED] = LetterKind.PAYMENT_LAPSED
+    invoice_number: str
+    invoiced_on: date
+    total: Yen
+    paid: Yen = 0
+    due_on: date
+
+
+class DataRow(Content):
+    """One datum: the field's label and its value."""
+
+    label: str
+    value: str
+
+
+class DataTable(Content):
+    """The data of one category (§3), in the order it is to be read."""
+
+    category: str
+    rows: tuple[DataRow, ...]
+
+
+class Withheld(Content):
+    """A datum or group of data that is not disclosed, the legal ground in words, and the article in force."""
+
+    item: str
+    ground: str
+    article: str
+
+
+class Refused(Content):
+    """Why nothing is disclosed or done: the ground in words, the article in force, and the reasons in this case."""
+
+    ground: str
+    article: str
+    reasons: str
+
+
+class Purpose(Content):
+    """One usage purpose (§2), with the policy's own number."""
+
+    number: int
+    text: str
+
+
+class ServiceResponse(Content):
+    """The answer for one service. Which parts are filled depends on what was asked:
+
+    disclosure: `data` and `withheld`; usage purposes: `purposes`; amendment and cessation: `actions`, one sentence
+    for each thing done; `withheld` also names what was left undone in part. `refused` goes with the outcome REFUSED.
+    """
+
+    service: str
+    outcome: Literal[Outcome.GRANTED, Outcome.PARTIAL, Outcome.REFUSED, Outcome.NO_DATA]
+    data: tuple[DataTable, ...] = ()
+    withheld: tuple[Withheld, ...] = ()
+    purposes: tuple[Purpose, ...] = ()
+    actions: tuple[str, ...] = ()
+    refused: Refused | None = None
+
+
+class ResponseLetter(_Letter):
+    """The answer to the request (§5(2)(7)). `article` is the law's article on the request's kind in force on the day
+    of the decision; `reasons_article` the one on explaining reasons, printed where something is refused."""
+
+    kind: Literal[LetterKind.RESPONSE] = LetterKind.RESPONSE
+    article: str
+    reasons_article: str | None = None
+    services: tuple[ServiceResponse, ...]
+
+
+class NoDataLetter(_Letter):
+    """No such data exists: told at once, and no fee is asked (§5(1)). `article` as in a response."""
+
+    kind: Literal[LetterKind.NO_DATA] = LetterKind.NO_DATA
+    article: str
+
+
+class RedirectLetter(_Letter):
+    """Shareholder data: the register administrator answers, not the company (§5(1))."""
+
+    kind: Literal[LetterKind.REDIRECT] = LetterKind.REDIRECT
+    administrator: ContactPoint
+
+
+class WithdrawalLetter(_Letter):
+    """Confirms that the request was withdrawn on `withdrawn_on`; what was paid (`paid`) is given back."""
+
+    kind: Literal[LetterKind.WITHDRAWAL] = LetterKind.WITHDRAWAL
+    withdrawn_on: date
+    paid: Yen = 0
+
+
+class ExtensionLetter(_Letter):
+    """The answer takes longer: until when, until when it was promised before, and why."""
+
+    kind: Literal[LetterKind.EXTENSION] = LetterKind.EXTENSION
+    previous_until: date
+    until: date
+    reason: str
+
+
+Letter = Annotated[
+    DeficiencyLetter
+    | DocumentsReminderLetter
+    | DocumentsLapsedLetter
+    | InvoiceLetter
+    | PaymentReminderLetter
+    | PaymentLapsedLetter
+    | ResponseLetter
+    | NoDataLetter
+    | RedirectLetter
+    | WithdrawalLetter
+    | ExtensionLetter,
+    Field(discriminator="kind"),
+]
+"""Any letter; `TypeAdapter(Letter)` reads one back from JSON by its `kind`."""
+
+
+class Enclosure(Content):
+    """One requirement of the envelope: any of these documents, in this medium, about this person; `fresh_months` is
+    how old it may at most be when sent (§5(2)(3), §5(2)(4))."""
+
+    any_of: tuple[DocumentKind, ...]
+    medium: Medium
+    holder: Holder
+    fresh_months: int | None = None
+    clause: str
+
+
+class Enclosures(Content):
+    """What goes into the envelope with the form, for one capacity."""
+
+    capacity: Capacity
+    items: tuple[Enclosure, ...]
+
+
+class Form(Content):
+    """A blank form to be filled by hand (§5(2)(1), §5(2)(2)). `request_id` is None on a form handed out before a
+    request is opened; `fee` is per service, None where none is due; `services` are the names offered to tick."""
+
+    kind: FormKind
+    language: Language
+    request_id: str | None = None
+    issued_on: date
+    return_by: date | None = None
+    letterhead: Letterhead
+    send_to: PostalAddress
+    services: tuple[str, ...]
+    enclosures: tuple[Enclosures, ...]
+    fee: Yen | None = None
