@@ -1,0 +1,95 @@
+"""Settings: `KAIJI_*` environment variables, completed by the stack that runs in the same home.
+
+The Temporal connection is not among them: it has Temporal's own `TEMPORAL_*` variables and file
+(`runtime.temporal`).
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from runtime.errors import Misconfigured
+from runtime.stackfile import StackFile
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseSettings):
+    """What differs from one installation to the next. Secrets never show in a repr or an error."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="KAIJI_", frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    home: Path = Path(".kaiji")
+    """All embedded state; absolute once loaded."""
+    database_url: SecretStr | None = None
+    """``postgresql+psycopg://…``; from the environment, else from the stack in the home."""
+    webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    """``whsec_…``, separated by spaces, several while rotating; else HOME/webhook.secret."""
+    keyring: SecretStr | None = None
+    """The keyring's JSON itself, where secrets come as environment variables; wins over the file."""
+    keyring_path: Path | None = None
+    """The keyring's file; HOME/keyring.json unless set."""
+    gateway_host: str = "127.0.0.1"
+    gateway_port: Port = 8700
+    health_host: str = "127.0.0.1"
+    health_port: Port = 8701
+    """Where the worker tells whether it is alive."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+    actor: str | None = None
+    """The staff id on whose behalf the command line acts when `--by` is not given."""
+
+    @field_validator("webhook_secrets", mode="before")
+    @classmethod
+    def _separate(cls, value: object) -> object:
+        return tuple(value.split()) if isinstance(value, str) else value
+
+    @field_validator("webhook_secrets")
+    @classmethod
+    def _recognisable(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if not all(secret.get_secret_value().startswith("whsec_") for secret in value):
+            raise ValueError("each webhook secret starts with whsec_")
+        return value
+
+    @property
+    def keyring_file(self) -> Path:
+        return self.keyring_path or self.home / "keyring.json"
+
+    @property
+    def webhook_secret_file(self) -> Path:
+        return self.home / "webhook.secret"
+
+    @classmethod
+    def load(cls, home: Path | None = None) -> Self:
+        """Settings from the environment; what it leaves open comes from the stack running in the home.
+
+        ``home`` (the command line's) wins over `KAIJI_HOME`. Raises ``Misconfigured``.
+        """
+        try:
+            settings = cls() if home is None else cls(home=home)
+        except ValidationError as error:
+            raise Misconfigured(f"KAIJI_* settings: {error}") from None
+        found: dict[str, object] = {"home": settings.home.expanduser().absolute()}
+        settings = settings.model_copy(update=found)
+        if settings.database_url is None and (stack := settings.stack()):
+            found["database_url"] = SecretStr(stack.database)
+        if not settings.webhook_secrets and settings.webhook_secret_file.exists():
+            secrets = settings.webhook_secret_file.read_text(encoding="utf-8").split()
+            found["webhook_secrets"] = tuple(SecretStr(secret) for secret in secrets)
+        return settings.model_copy(update=found)
+
+    def stack(self) -> StackFile | None:
+        """The development stack of this home, if one runs."""
+        return StackFile.read(self.home)
+
+    def database(self) -> str:
+        """The database URL in clear, for whoever connects. Raises ``Misconfigured`` when there is none."""
+        if self.database_url is None:
+            raise Misconfigured(
+                f"no database: set KAIJI_DATABASE_URL, or run `kaiji dev` with home {self.home}"
+            )
+        return self.database_url.get_secret_value()
