@@ -1,0 +1,63 @@
+"""The one Temporal plugin, shared by client, worker and replayer.
+
+It carries the pydantic converter, the encrypting codec, the failure converter that encrypts messages and stacks,
+and the workflow sandbox with every deterministic module passed through: loading one anew would cost each new
+workflow time.
+"""
+
+import dataclasses
+
+from temporalio.contrib.pydantic import PydanticPayloadConverter
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
+from temporalio.plugin import SimplePlugin
+from temporalio.worker import WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+from runtime.codec import EncryptingCodec
+from runtime.keys import Keyring
+
+PASSTHROUGH = (
+    "policy",
+    "activities",
+    "records",
+    "runtime",
+    "cryptography",
+    "dateutil",
+    "holidays",
+    "jaconv",
+    "psycopg",
+    "pydantic_settings",
+    "sqlalchemy",
+    "stdnum",
+    "structlog",
+    "typst",
+)
+"""Modules the sandbox does not load again: pure, or never called from a workflow. `workflows` stays inside."""
+
+
+def data_converter(keyring: Keyring, namespace: str) -> DataConverter:
+    """pydantic to JSON, encrypted; failures too."""
+    return DataConverter(
+        payload_converter_class=PydanticPayloadConverter,
+        payload_codec=EncryptingCodec(keyring, namespace),
+        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+    )
+
+
+def kaiji_plugin(keyring: Keyring, namespace: str) -> SimplePlugin:
+    """The plugin for one namespace: pass it to ``Client.connect``; worker and replayer take it from there.
+
+    A ``Replayer`` has no client: give it ``plugins=[kaiji_plugin(...)]`` itself.
+    """
+    return SimplePlugin(
+        "kaiji",
+        data_converter=data_converter(keyring, namespace),
+        workflow_runner=_pass_modules_through,
+    )
+
+
+def _pass_modules_through(runner: WorkflowRunner | None) -> WorkflowRunner:
+    if not isinstance(runner, SandboxedWorkflowRunner):
+        raise TypeError(f"the workflow sandbox is not negotiable: got {type(runner).__name__}")
+    restrictions = runner.restrictions.with_passthrough_modules(*PASSTHROUGH)
+    return dataclasses.replace(runner, restrictions=restrictions)
