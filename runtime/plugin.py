@@ -1,19 +1,23 @@
 """The one Temporal plugin, shared by client, worker and replayer.
 
-It carries the pydantic converter, the encrypting codec, the failure converter that encrypts messages and stacks,
-and the workflow sandbox with every deterministic module passed through: loading one anew would cost each new
-workflow time.
+It carries the pydantic converter, the encrypting codec, the failure converter that encrypts messages and
+stacks, and the workflow sandbox with every deterministic module passed through: loading one anew would cost
+each new workflow time.
 """
 
 import dataclasses
 
 from temporalio.contrib.pydantic import PydanticPayloadConverter
-from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
+from temporalio.converter import (
+    CompositePayloadConverter,
+    DataConverter,
+    DefaultFailureConverterWithEncodedAttributes,
+)
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from runtime.codec import EncryptingCodec
+from runtime.codec import EncryptingCodec, RefusedPayloadConverter
 from runtime.keys import Keyring
 
 PASSTHROUGH = (
@@ -32,13 +36,20 @@ PASSTHROUGH = (
     "structlog",
     "typst",
 )
-"""Modules the sandbox does not load again: pure, or never called from a workflow. `workflows` stays inside."""
+"""Modules the sandbox does not load again: pure, or never called in a workflow. `workflows` stays inside."""
+
+
+class KaijiPayloadConverter(CompositePayloadConverter):
+    """pydantic's converter, and an error for what the codec refused."""
+
+    def __init__(self) -> None:
+        super().__init__(*PydanticPayloadConverter().converters.values(), RefusedPayloadConverter())
 
 
 def data_converter(keyring: Keyring, namespace: str) -> DataConverter:
     """pydantic to JSON, encrypted; failures too."""
     return DataConverter(
-        payload_converter_class=PydanticPayloadConverter,
+        payload_converter_class=KaijiPayloadConverter,
         payload_codec=EncryptingCodec(keyring, namespace),
         failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
     )
