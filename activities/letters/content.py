@@ -1,8 +1,8 @@
-"""What each letter and form says, as plain values: the whole interface between the case and the typst templates.
+"""What each letter and form says, as plain values: all that passes from the case to the typst templates.
 
-The caller has already chosen the language of every name that comes from the policy pack; the wording around it
-belongs to the templates (`texts-ja.typ`, `texts-en.typ`). Amounts are in yen, dates are dates of Tokyo. These models
-hold personal data: they are built, rendered and forgotten, never logged and never sent to Temporal.
+The caller has already chosen the language of every name that comes from the policy pack; the wording around
+it belongs to the templates (`texts-ja.typ`, `texts-en.typ`). Amounts are in yen, dates are dates of Tokyo.
+These models hold personal data: they are built, rendered and forgotten, never logged, never sent to Temporal.
 """
 
 from datetime import date
@@ -49,7 +49,7 @@ class Addressee(PostalAddress):
 
 
 class ContactPoint(Content):
-    """Where to ask or complain: a name, its lines (address, telephone, …) and the clause that names it (§6)."""
+    """Where to ask or complain: a name, its lines (address, …) and the clause that names it (§6)."""
 
     name: str
     lines: tuple[str, ...] = ()
@@ -81,8 +81,8 @@ class Matter(Content):
 
 
 class _Letter(Content):
-    """What every letter carries. `clause` is what the letter rests on, such as `§5(2)(6)`; `date` is the day it is
-    queued; `letter_id` is the reference printed beside the request id."""
+    """What every letter carries. `clause` is what the letter rests on, such as `§5(2)(6)`; `date` is the day
+    it is queued; `letter_id` is the reference printed beside the request id."""
 
     language: Language
     letter_id: str
@@ -94,12 +94,14 @@ class _Letter(Content):
 
 
 class Shortcoming(Content):
-    """One thing wrong with the documents. `documents` are the alternatives that would satisfy the rule, in the order
-    of the policy; `remark` is an officer's own sentence, in the letter's language."""
+    """One thing wrong with the documents. `documents` are the alternatives that would satisfy the rule, in
+    the order of the policy; `holder` and `fresh_months` are what the rule asks for, where it is about that;
+    `remark` is an officer's own sentence, in the letter's language."""
 
     code: FindingCode
     documents: tuple[DocumentKind, ...]
     holder: Holder | None = None
+    fresh_months: int | None = None
     clause: str
     remark: str | None = None
 
@@ -143,8 +145,8 @@ class BankAccount(Content):
 
 
 class Payment(Content):
-    """How to pay: what is still to pay, the eight-digit reference typed before the payer's name, into which account,
-    by when. The payer bears the cost of the transfer (§5(2)(6))."""
+    """How to pay: what is still to pay, the eight-digit reference typed before the payer's name, into which
+    account, by when. The payer bears the cost of the transfer (§5(2)(6))."""
 
     amount: Yen
     reference: str
@@ -160,7 +162,8 @@ class InvoiceLine(Content):
 
 
 class InvoiceLetter(_Letter):
-    """The invoice: `total` includes `tax`, computed at `tax_rate` percent. `registration_number` is T and 13 digits."""
+    """The invoice (§5(2)(6)): `total` includes `tax`, computed at `tax_rate` percent. `registration_number`
+    is T and 13 digits, None before qualified invoices."""
 
     kind: Literal[LetterKind.INVOICE] = LetterKind.INVOICE
     invoice_number: str
@@ -184,7 +187,7 @@ class PaymentReminderLetter(_Letter):
 
 
 class PaymentLapsedLetter(_Letter):
-    """The fee was not paid in full by `due_on`: the request is closed; what was paid (`paid`) is given back."""
+    """The fee was not paid in full by `due_on`: the request is closed; what was paid is given back."""
 
     kind: Literal[LetterKind.PAYMENT_LAPSED] = LetterKind.PAYMENT_LAPSED
     invoice_number: str
@@ -217,7 +220,7 @@ class Withheld(Content):
 
 
 class Refused(Content):
-    """Why nothing is disclosed or done: the ground in words, the article in force, and the reasons in this case."""
+    """Why nothing is disclosed or done: the ground in words, the article in force, the reasons."""
 
     ground: str
     article: str
@@ -234,8 +237,8 @@ class Purpose(Content):
 class ServiceResponse(Content):
     """The answer for one service. Which parts are filled depends on what was asked:
 
-    disclosure: `data` and `withheld`; usage purposes: `purposes`; amendment and cessation: `actions`, one sentence
-    for each thing done; `withheld` also names what was left undone in part. `refused` goes with the outcome REFUSED.
+    disclosure: `data` and `withheld`; usage purposes: `purposes`; amendment and cessation: `actions`, one
+    sentence for each thing done, and `withheld` for what was left undone. `refused` goes with REFUSED.
     """
 
     service: str
@@ -248,8 +251,9 @@ class ServiceResponse(Content):
 
 
 class ResponseLetter(_Letter):
-    """The answer to the request (§5(2)(7)). `article` is the law's article on the request's kind in force on the day
-    of the decision; `reasons_article` the one on explaining reasons, printed where something is refused."""
+    """The answer to the request (§5(2)(7)). `article` is the law's article on the request's kind in force on
+    the day of the decision, as a noun (`個人情報の保護に関する法律第28条`, `Article 28 of …`);
+    `reasons_article` the one on explaining reasons, printed where something is refused."""
 
     kind: Literal[LetterKind.RESPONSE] = LetterKind.RESPONSE
     article: str
@@ -306,8 +310,8 @@ Letter = Annotated[
 
 
 class Enclosure(Content):
-    """One requirement of the envelope: any of these documents, in this medium, about this person; `fresh_months` is
-    how old it may at most be when sent (§5(2)(3), §5(2)(4))."""
+    """One requirement of the envelope: any of these documents, in this medium, about this person;
+    `fresh_months` is the age it must be under when sent (§5(2)(3), §5(2)(4))."""
 
     any_of: tuple[DocumentKind, ...]
     medium: Medium
@@ -324,8 +328,8 @@ class Enclosures(Content):
 
 
 class Form(Content):
-    """A blank form to be filled by hand (§5(2)(1), §5(2)(2)). `request_id` is None on a form handed out before a
-    request is opened; `fee` is per service, None where none is due; `services` are the names offered to tick."""
+    """A blank form to be filled by hand (§5(2)(1), §5(2)(2)). `request_id` is None on a form handed out
+    before a request is opened; `fee` is per service, None where none is due; `services` the names to tick."""
 
     kind: FormKind
     language: Language
