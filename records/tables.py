@@ -1,0 +1,331 @@
+"""The tables of the case file.
+
+Nothing personal stands in any column here but one: ``vault.ciphertext``. Every other table holds opaque ids,
+words of the vocabulary, dates, amounts and tracking numbers, and points into the vault for what is personal.
+One sealed table means that destroying a record class of a case is two deletes that cannot miss a column.
+Every column that points into the vault is indexed: each deletion there looks it up.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _now() -> Column[object]:
+    return Column("recorded_at", DateTime(timezone=True), nullable=False, server_default=func.now())
+
+
+# ── who may act ─────────────────────────────────────────────────────────────────────────────────────────────
+
+staff = Table(
+    "staff",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("roles", ARRAY(String(16)), nullable=False),
+    Column("active", Boolean, nullable=False, server_default="true"),
+    _now(),
+)
+
+# ── what is sealed, and its keys ────────────────────────────────────────────────────────────────────────────
+
+data_keys = Table(
+    "data_keys",
+    metadata,
+    Column("case_id", String(128), nullable=False),
+    Column("record_class", String(32), nullable=False),
+    Column("key_id", Uuid, nullable=False, unique=True),
+    Column("kek_id", String(64), nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("commitment", LargeBinary, nullable=False),
+    _now(),
+    PrimaryKeyConstraint("case_id", "record_class"),
+)
+
+vault = Table(
+    "vault",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("case_id", String(128), nullable=False),
+    Column("record_class", String(32), nullable=False),
+    Column("label", String(32), nullable=False),  # what it is: party, scan, letter, reason, …
+    Column("key_id", Uuid, nullable=False),
+    Column("ciphertext", LargeBinary, nullable=False),  # nonce and AES-256-GCM output
+    _now(),
+    Index(None, "case_id", "record_class"),
+)
+
+# ── what was done, by whom ──────────────────────────────────────────────────────────────────────────────────
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("case_id", String(128), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("actor", String(32), nullable=False),
+    Column("act", String(48), nullable=False),
+    Column("detail", JSONB, nullable=False),
+    Column("key", String(200), nullable=True),  # idempotency key: the same event twice is one event
+    Column("previous", LargeBinary, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("case_id", "seq"),
+    UniqueConstraint("case_id", "key"),
+)
+
+# ── requests and what arrived for them ──────────────────────────────────────────────────────────────────────
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String(32), primary_key=True),  # "request/2018", "invoice/2018", "payment_reference"
+    Column("value", BigInteger, nullable=False),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", String(20), primary_key=True),
+    Column("opened_on", Date, nullable=False),
+    Column("opened_by", String(32), nullable=False),
+    Column("kind", String(24), nullable=False),
+    Column("detail_kind", String(32)),  # which amendment or cessation
+    Column("capacity", String(32), nullable=False),
+    Column("subject_matter", String(16), nullable=False),
+    Column("language", String(2), nullable=False),
+    Column("services", ARRAY(String(64)), nullable=False),
+    Column(
+        "pack_version", String(64), nullable=False
+    ),  # of the day it was opened, then of the day of receipt
+    Column(
+        "party_id", ForeignKey("vault.id", ondelete="SET NULL"), index=True
+    ),  # principal and applicant, as first received
+    Column("outcome", String(24)),
+    Column("closed_on", Date),
+    Column("destroyed_on", Date),
+    _now(),
+)
+
+envelopes = Table(
+    "envelopes",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("request_id", ForeignKey("requests.id"), nullable=False),
+    Column("number", Integer, nullable=False),  # 1, 2, … within the request
+    Column("tracking_number", String(12), nullable=False),
+    Column("posted_on", Date, nullable=False),
+    Column("received_on", Date, nullable=False),
+    Column("received_by", String(32), nullable=False),
+    Column("fingerprint", String(64), nullable=False),  # keyed: tells the same envelope from another content
+    Column(
+        "attached", Boolean, nullable=False
+    ),  # false: other parties than the request's; an officer decides
+    Column("content_id", ForeignKey("vault.id", ondelete="SET NULL"), index=True),  # parties and particulars
+    _now(),
+    UniqueConstraint("tracking_number", "posted_on"),
+    UniqueConstraint("request_id", "number"),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("envelope_id", ForeignKey("envelopes.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),  # order within the envelope
+    Column("request_id", ForeignKey("requests.id"), nullable=False),
+    Column("kind", String(48), nullable=False),
+    Column("medium", String(16), nullable=False),
+    Column("holder", String(16)),
+    Column("issued_on", Date),
+    Column("submitted_on", Date, nullable=False),
+    Column("scan_fingerprint", String(64)),  # keyed: tells two entries with the same scan
+    Column("scan_type", String(32)),
+    Column("scan_id", ForeignKey("vault.id", ondelete="SET NULL"), index=True),
+    Column("unprintable", Boolean, nullable=False, server_default="false"),
+    PrimaryKeyConstraint("envelope_id", "number"),
+    Index(None, "request_id"),
+)
+
+# ── letters ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+letters = Table(
+    "letters",
+    metadata,
+    Column(
+        "id", String(28), primary_key=True
+    ),  # DR-2018-000001-8-L01: the workflow numbers them, so a retry is a no-op
+    Column("request_id", ForeignKey("requests.id"), nullable=False),
+    Column("kind", String(24), nullable=False),
+    Column("record_class", String(32), nullable=False),
+    Column("language", String(2), nullable=False),
+    Column("queued_on", Date, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("tracking_number", String(12)),
+    Column("posted_on", Date),
+    Column("ended_on", Date),  # delivered or returned
+    Column("reason_id", ForeignKey("vault.id", ondelete="SET NULL"), index=True),  # why it came back
+    Column("pdf_id", ForeignKey("vault.id", ondelete="SET NULL"), index=True),
+    Column("pages", Integer, nullable=False),
+    _now(),
+    CheckConstraint("state in ('queued', 'posted', 'delivered', 'returned')", name="state"),
+    Index(None, "request_id"),
+    Index(None, "state"),
+)
+
+# ── money ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+invoices = Table(
+    "invoices",
+    metadata,
+    Column("number", String(16), primary_key=True),
+    Column("request_id", ForeignKey("requests.id"), nullable=False, unique=True),
+    Column("letter_id", ForeignKey("letters.id"), nullable=False, unique=True),
+    Column("payment_reference", String(8), nullable=False, unique=True),
+    Column("issued_on", Date, nullable=False),
+    Column("due_on", Date, nullable=False),
+    Column("lines", JSONB, nullable=False),  # [{"service": …, "amount": …}]
+    Column("total", Integer, nullable=False),
+    Column("tax", Integer, nullable=False),
+    Column("tax_rate", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    _now(),
+    CheckConstraint("state in ('open', 'paid', 'lapsed', 'cancelled')", name="state"),
+)
+
+deposits = Table(
+    "deposits",
+    metadata,
+    Column("source", String(32), nullable=False),
+    Column("deposit_id", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("amount", BigInteger, nullable=False),  # a bank file has room for ten digits
+    Column("currency", String(3), nullable=False),
+    Column("value_date", Date, nullable=False),
+    Column("payment_reference", String(8)),  # found in what the payer typed; what they typed is sealed
+    Column("request_id", ForeignKey("requests.id")),
+    Column("suspense_reason", String(32)),
+    Column(
+        "content_id", ForeignKey("vault.id", ondelete="SET NULL"), index=True
+    ),  # account, payer name, reference, EDI as sent
+    _now(),
+    PrimaryKeyConstraint("source", "deposit_id"),
+    CheckConstraint(
+        "state in ('preliminary', 'settled', 'matched', 'suspense', 'cancelled', 'refunded')", name="state"
+    ),
+    Index(None, "request_id"),
+    Index(None, "payment_reference"),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", String(128), primary_key=True),  # fingerprint of the webhook-id: the sender chooses those
+    Column(
+        "fingerprint", String(64), nullable=False
+    ),  # keyed digest of type and data, whatever the envelope around them
+    Column("source", String(32), nullable=False),
+    Column("deposit_id", String(64), nullable=False),
+    Column("type", String(32), nullable=False),
+    _now(),
+    UniqueConstraint("source", "deposit_id", "type"),
+)
+
+# ── the register of personal data ───────────────────────────────────────────────────────────────────────────
+
+holdings = Table(
+    "holdings",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("service", String(64), nullable=False),
+    Column("category", String(16), nullable=False),
+    Column("subject_id", Uuid, nullable=False),  # one person in one service
+    Column("content_id", ForeignKey("vault.id", ondelete="CASCADE"), nullable=False, index=True),
+    _now(),
+    UniqueConstraint("subject_id", "category"),
+    Index(None, "service"),
+)
+
+holding_subjects = Table(
+    "holding_subjects",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("service", String(64), nullable=False),
+    Column("customer_index", String(64), nullable=False),  # blind indexes: keyed, over folded values
+    Column("name_index", String(64), nullable=False),
+    Column(
+        "person_id", ForeignKey("vault.id", ondelete="CASCADE"), nullable=False, index=True
+    ),  # who it is, to compare
+    _now(),
+    UniqueConstraint("service", "customer_index"),
+    Index(None, "name_index"),
+)
+
+# ── decisions, holds, certificates ──────────────────────────────────────────────────────────────────────────
+
+notes = Table(
+    "notes",  # free text of staff and what was gathered, sealed; only the id travels
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("request_id", ForeignKey("requests.id"), nullable=False),
+    Column("purpose", String(32), nullable=False),  # ground, return, hold, extension, gathered
+    Column("content_id", ForeignKey("vault.id", ondelete="SET NULL"), index=True),
+    Column("written_by", String(32), nullable=False),
+    _now(),
+    Index(None, "request_id"),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("request_id", ForeignKey("requests.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("placed_by", String(32), nullable=False),
+    Column("placed_on", Date, nullable=False),
+    Column("note_id", ForeignKey("notes.id", ondelete="SET NULL"), index=True),
+    Column("released_by", String(32)),
+    Column("released_on", Date),
+    PrimaryKeyConstraint("request_id", "number"),
+)
+
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("request_id", ForeignKey("requests.id"), nullable=False),
+    Column("record_class", String(32), nullable=False),
+    Column("destroyed_on", Date, nullable=False),
+    Column("destroyed_by", String(32), nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("clause", String(64), nullable=False),
+    Column("counts", JSONB, nullable=False),
+    Column("key_ids", ARRAY(Uuid), nullable=False),
+    Column("pack_version", String(64), nullable=False),
+    Column("audit_digest", LargeBinary, nullable=False),  # of the chain's last event before this one
+    _now(),
+    PrimaryKeyConstraint("request_id", "record_class"),
+)
