@@ -1,0 +1,247 @@
+"""Sealing: the only place where personal data is written, and the only one where it is read.
+
+Each case has a data key per record class, 32 random bytes, kept wrapped by a key-encryption key of the
+keyring. From the data key come an encryption key and a commitment (HKDF): AES-GCM alone does not say under
+which key a text was sealed, so the commitment is checked before anything is decrypted. Every wrapped key and
+every sealed row is bound to where it stands, as associated data: moved to another row, case, class or label
+it does not open.
+
+A case is a request (`DR-2018-000001-8`), a deposit (`deposit/<source>/<id>`) or a person in the register
+(`holding/<uuid>`). Destroying a class of a case deletes its rows and its wrapped key in the caller's
+transaction.
+"""
+
+import hmac
+import os
+from dataclasses import dataclass
+from typing import TypeVar
+from uuid import UUID, uuid4
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from pydantic import BaseModel, ValidationError
+from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from records.encoding import joined
+from records.tables import data_keys, vault
+from runtime.keys import Keyring
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Destroyed(LookupError):
+    """What was sealed, or the key to it, is gone: nobody can open it any more."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} is destroyed")
+
+
+class Tampered(Exception):
+    """A sealed record or a wrapped key is not what was written there. Never a fault of the caller."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} was altered since it was sealed")
+
+
+@dataclass(frozen=True)
+class Destruction:
+    """What a destruction removed: sealed rows by label, and the ids of the keys."""
+
+    counts: dict[str, int]
+    key_ids: tuple[UUID, ...]
+
+
+class Vault:
+    """Seals and opens records with the keys of a keyring. Holds no unwrapped key between two calls."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+
+    async def seal(
+        self,
+        conn: AsyncConnection,
+        case_id: str,
+        record_class: str,
+        label: str,
+        data: bytes,
+        *,
+        id: UUID | None = None,
+    ) -> UUID:
+        """Encrypt and store data; answers the id to open it with.
+
+        The first record of a (case, class) makes its data key; of many at once, one makes it and all use it.
+        Raises ``IntegrityError`` for an id that is already taken, ``Tampered`` for a data key that was
+        altered.
+        """
+        row_id = id or uuid4()
+        key = await self._data_key(conn, case_id, record_class)
+        nonce = os.urandom(NONCE_BYTES)
+        bound = _bound(row_id, case_id, record_class, label, key.id)
+        await conn.execute(
+            insert(vault).values(
+                id=row_id,
+                case_id=case_id,
+                record_class=record_class,
+                label=label,
+                key_id=key.id,
+                ciphertext=nonce + AESGCM(key.encryption).encrypt(nonce, data, bound),
+            )
+        )
+        return row_id
+
+    async def unseal(self, conn: AsyncConnection, id: UUID) -> bytes:
+        """The data sealed under an id. Raises ``Destroyed``, ``Tampered`` or ``UnknownKey``."""
+        row = (
+            await conn.execute(
+                select(vault, data_keys.c.kek_id, data_keys.c.wrapped, data_keys.c.commitment)
+                .join(
+                    data_keys,
+                    (data_keys.c.case_id == vault.c.case_id)
+                    & (data_keys.c.record_class == vault.c.record_class)
+                    & (data_keys.c.key_id == vault.c.key_id),
+                    isouter=True,
+                )
+                .where(vault.c.id == id)
+            )
+        ).one_or_none()
+        if row is None or row.wrapped is None:
+            raise Destroyed(f"sealed record {id}")
+        key = self._unwrap(row)
+        nonce, sealed = row.ciphertext[:NONCE_BYTES], row.ciphertext[NONCE_BYTES:]
+        bound = _bound(row.id, row.case_id, row.record_class, row.label, row.key_id)
+        try:
+            return AESGCM(key.encryption).decrypt(nonce, sealed, bound)
+        except (InvalidTag, ValueError):
+            raise Tampered(f"sealed record {id}") from None
+
+    async def seal_model(
+        self,
+        conn: AsyncConnection,
+        case_id: str,
+        record_class: str,
+        label: str,
+        model: BaseModel,
+        *,
+        id: UUID | None = None,
+    ) -> UUID:
+        """Seal a model as JSON; see ``seal``."""
+        return await self.seal(conn, case_id, record_class, label, model.model_dump_json().encode(), id=id)
+
+    async def unseal_model(self, conn: AsyncConnection, id: UUID, model: type[Model]) -> Model:
+        """The model sealed under an id; see ``unseal``. Raises ``Tampered`` when it is no such model."""
+        data = await self.unseal(conn, id)
+        try:
+            return model.model_validate_json(data)
+        except ValidationError:
+            raise Tampered(f"sealed record {id}") from None
+
+    async def destroy(self, conn: AsyncConnection, case_id: str, record_class: str) -> Destruction:
+        """Delete every sealed record and the key of a class of a case, when the caller commits (§1).
+
+        The key goes first: that waits for whoever is sealing with it, whose record is then deleted too.
+        """
+        keys = await conn.execute(
+            delete(data_keys)
+            .where(data_keys.c.case_id == case_id, data_keys.c.record_class == record_class)
+            .returning(data_keys.c.key_id)
+        )
+        key_ids = tuple(keys.scalars())
+        gone = (
+            delete(vault)
+            .where(vault.c.case_id == case_id, vault.c.record_class == record_class)
+            .returning(vault.c.label)
+            .cte("gone")
+        )
+        counts = await conn.execute(select(gone.c.label, func.count()).group_by(gone.c.label))
+        return Destruction(counts=dict(counts.tuples().all()), key_ids=key_ids)
+
+    async def rewrap(self, conn: AsyncConnection, limit: int = 500) -> int:
+        """Wrap up to ``limit`` data keys anew, under the current key-encryption key; answers how many.
+
+        Call until it answers 0 (in a transaction each): then older key-encryption keys wrap nothing any more.
+        """
+        kek_id, _ = self._keyring.current_kek()
+        rows = await conn.execute(
+            select(data_keys)
+            .where(data_keys.c.kek_id != kek_id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        count = 0
+        for row in rows:
+            key = self._unwrap(row)
+            changed = self._wrap(row.case_id, row.record_class, key)
+            await conn.execute(update(data_keys).where(data_keys.c.key_id == key.id).values(changed))
+            count += 1
+        return count
+
+    async def _data_key(self, conn: AsyncConnection, case_id: str, record_class: str) -> "_DataKey":
+        # The share lock keeps a destruction from passing between this look at the key and the record's
+        # commit.
+        wanted = (
+            select(data_keys)
+            .where(data_keys.c.case_id == case_id, data_keys.c.record_class == record_class)
+            .with_for_update(read=True, key_share=True)
+        )
+        row = (await conn.execute(wanted)).one_or_none()
+        if row is None:
+            key = _DataKey.derive(uuid4(), case_id, record_class, os.urandom(KEY_BYTES))
+            await conn.execute(
+                insert(data_keys)
+                .values(case_id=case_id, record_class=record_class, **self._wrap(case_id, record_class, key))
+                .on_conflict_do_nothing(index_elements=["case_id", "record_class"])
+            )
+            row = (await conn.execute(wanted)).one_or_none()
+        if row is None:
+            raise Destroyed(f"the key of {record_class} of {case_id}")
+        return self._unwrap(row)
+
+    def _wrap(self, case_id: str, record_class: str, key: "_DataKey") -> dict[str, object]:
+        kek_id, kek = self._keyring.current_kek()
+        nonce = os.urandom(NONCE_BYTES)
+        bound = joined("data_keys", case_id, record_class, key.id.bytes, kek_id)
+        return {
+            "key_id": key.id,
+            "kek_id": kek_id,
+            "wrapped": nonce + AESGCM(kek).encrypt(nonce, key.secret, bound),
+            "commitment": key.commitment,
+        }
+
+    def _unwrap(self, row: Row[tuple[object, ...]]) -> "_DataKey":
+        what = f"data key {row.key_id}"
+        bound = joined("data_keys", row.case_id, row.record_class, row.key_id.bytes, row.kek_id)
+        try:
+            secret = AESGCM(self._keyring.kek(row.kek_id)).decrypt(
+                row.wrapped[:NONCE_BYTES], row.wrapped[NONCE_BYTES:], bound
+            )
+        except (InvalidTag, ValueError):
+            raise Tampered(what) from None
+        key = _DataKey.derive(row.key_id, row.case_id, row.record_class, secret)
+        if not hmac.compare_digest(key.commitment, row.commitment):
+            raise Tampered(what)
+        return key
+
+
+@dataclass(frozen=True, repr=False)
+class _DataKey:
+    id: UUID
+    secret: bytes
+    encryption: bytes
+    commitment: bytes
+
+    @classmethod
+    def derive(cls, id: UUID, case_id: str, record_class: str, secret: bytes) -> "_DataKey":
+        info = joined("kaiji vault 1", case_id, record_class, id.bytes)
+        derived = HKDF(algorithm=SHA256(), length=2 * KEY_BYTES, salt=None, info=info).derive(secret)
+        return cls(id, secret, encryption=derived[:KEY_BYTES], commitment=derived[KEY_BYTES:])
+
+
+def _bound(id: UUID, case_id: str, record_class: str, label: str, key_id: UUID) -> bytes:
+    return joined("vault", id.bytes, case_id, record_class, label, key_id.bytes)
