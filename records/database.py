@@ -1,0 +1,89 @@
+"""The way to the database: an engine, transactions, and one error for "out of reach".
+
+PostgreSQL through psycopg, whatever the address calls its driver. Statements' values never stand in errors or
+logs.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, TimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from records.vault import Vault
+from runtime.errors import Misconfigured, Unreachable
+from runtime.keys import Keyring
+
+CONNECT_SECONDS = 5
+_POSTGRES = ("postgresql", "postgres")
+
+
+class Database:
+    """The case file of an installation: transactions, and the vault that opens what is sealed in it."""
+
+    def __init__(self, url: str, keyring: Keyring) -> None:
+        """Nothing is connected yet. Raises ``Misconfigured`` for an address that is not PostgreSQL's."""
+        self._url = psycopg_url(url)
+        self._engine = create_async_engine(
+            self._url,
+            pool_size=10,
+            max_overflow=10,
+            pool_timeout=30,
+            pool_pre_ping=True,
+            pool_recycle=1800,
+            hide_parameters=True,
+            connect_args={"connect_timeout": CONNECT_SECONDS},
+        )
+        self.vault = Vault(keyring)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction: committed at the end of the block, rolled back by an exception.
+
+        Raises ``Unreachable`` when the server does not answer or the connection breaks; then nothing is
+        committed, unless it broke at the very commit: repeat the act, all of them are idempotent.
+        """
+        with out_of_reach(self._url):
+            async with self._engine.begin() as conn:
+                yield conn
+
+    async def dispose(self) -> None:
+        """Close every connection of the pool."""
+        await self._engine.dispose()
+
+
+def psycopg_url(url: str) -> URL:
+    """The address with the driver Kaiji uses. Raises ``Misconfigured``, which does not quote it."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise Misconfigured("the database address cannot be read: postgresql://USER@HOST/NAME") from None
+    if parsed.drivername.partition("+")[0] not in _POSTGRES:
+        raise Misconfigured(f"the database must be PostgreSQL, not {parsed.drivername}")
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+@contextmanager
+def out_of_reach(url: URL) -> Iterator[None]:
+    """Turn every way a connection fails into ``Unreachable``; other errors pass."""
+    try:
+        yield
+    except (DBAPIError, TimeoutError) as error:
+        if not _is_connection_failure(error):
+            raise
+        where = f"{url.host or 'local socket'}:{url.port or 5432}"
+        raise Unreachable(
+            "database", f"PostgreSQL at {where} does not answer; is it up, and `KAIJI_DATABASE_URL` right?"
+        ) from error
+
+
+def _is_connection_failure(error: DBAPIError | TimeoutError) -> bool:
+    if isinstance(error, TimeoutError) or error.connection_invalidated:
+        return True
+    # A connection that never came about has no SQLSTATE; a server that starts, stops or turns us away says
+    # 57P0x, 53300, 28xxx or 3D000. A statement's own failure (deadlock, time-out) has another state and is
+    # none of these.
+    state = getattr(error.orig, "sqlstate", None)
+    refused = state is None or state.startswith(("08", "28", "57P0")) or state in ("53300", "3D000")
+    return isinstance(error, (OperationalError, InterfaceError)) and refused
