@@ -1,0 +1,239 @@
+"""The audit trail: who did what, when, in a chain per case that shows any change afterwards.
+
+Each event carries the digest of the one before it, so that an event changed, removed or moved breaks the
+chain from there. The table refuses UPDATE, DELETE and TRUNCATE by a trigger. A detail holds ids, words of the
+vocabulary, dates and amounts, never personal data: the trail outlives the request by years.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+from pydantic import JsonValue
+from sqlalchemy import Row, exists, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from records.encoding import canonical_json, joined
+from records.locks import lock
+from records.tables import audit, certificates, requests
+
+Scalar = str | int | bool | None
+Detail = Mapping[str, Scalar | Sequence[Scalar]]
+
+AUTOMATIC = "kaiji"
+"""The actor of what no person did; nobody in the staff register has this id."""
+
+GENESIS = bytes(32)
+"""What stands for the previous digest in a case's first event."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_VERSION = "kaiji audit 1"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One act, as it stands in the chain of its case."""
+
+    case_id: str
+    seq: int
+    at: datetime
+    actor: str
+    act: str
+    detail: Mapping[str, JsonValue]
+    key: str | None
+    previous: bytes
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Where a chain is not what was written."""
+
+    case_id: str
+    seq: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What ``verify`` read, and what it found broken."""
+
+    cases: int
+    events: int
+    broken: tuple[Broken, ...]
+
+
+async def append(
+    conn: AsyncConnection,
+    case_id: str,
+    *,
+    actor: str,
+    act: str,
+    detail: Detail | None = None,
+    key: str | None = None,
+    at: datetime | None = None,
+) -> bool:
+    """Add an event to the chain of a case; False when the case has an event of this ``key`` already.
+
+    ``at`` is an instant of the workflow; without it, the database's clock. Appending to one case waits for
+    other transactions that have appended to it. Raises ``TypeError`` for a detail that is not JSON scalars or
+    lists of them, ``ValueError`` for an instant without time zone.
+    """
+    checked = _checked(detail or {})
+    await lock(conn, f"audit/{case_id}")
+    if key is not None and await _has_key(conn, case_id, key):
+        return False
+    last = (
+        await conn.execute(
+            select(audit.c.seq, audit.c.digest)
+            .where(audit.c.case_id == case_id)
+            .order_by(audit.c.seq.desc())
+            .limit(1)
+        )
+    ).one_or_none()
+    seq, previous = (last.seq + 1, last.digest) if last else (1, GENESIS)
+    instant = await _instant(conn, at)
+    digest = _digest(case_id, seq, instant, actor, act, checked, key, previous)
+    await conn.execute(
+        insert(audit).values(
+            case_id=case_id,
+            seq=seq,
+            at=instant,
+            actor=actor,
+            act=act,
+            detail=checked,
+            key=key,
+            previous=previous,
+            digest=digest,
+        )
+    )
+    return True
+
+
+async def events(conn: AsyncConnection, case_id: str) -> list[Event]:
+    """The chain of a case, oldest event first; empty for a case nobody has acted on."""
+    rows = await conn.execute(select(audit).where(audit.c.case_id == case_id).order_by(audit.c.seq))
+    return [Event(**{**row._mapping, "at": row.at.astimezone(UTC)}) for row in rows]
+
+
+async def head(conn: AsyncConnection, case_id: str) -> bytes:
+    """The digest of a case's last event, ``GENESIS`` where there is none."""
+    digest = await conn.scalar(
+        select(audit.c.digest).where(audit.c.case_id == case_id).order_by(audit.c.seq.desc()).limit(1)
+    )
+    return GENESIS if digest is None else digest
+
+
+async def verify(conn: AsyncConnection, case_id: str | None = None) -> Verification:
+    """Recompute the chain of a case, or of all; constant memory however many there are.
+
+    A chain alone does not show that its end was cut off. Two things outside it do: a request has at least the
+    event of its opening, and a certificate names the digest that the event of the destruction follows.
+    """
+    wanted = select(audit).order_by(audit.c.case_id, audit.c.seq)
+    if case_id is not None:
+        wanted = wanted.where(audit.c.case_id == case_id)
+    cases = count = 0
+    broken: list[Broken] = []
+    before: Row[tuple[object, ...]] | None = None
+    async with conn.stream(wanted.execution_options(yield_per=1000)) as rows:
+        async for row in rows:
+            if before is None or before.case_id != row.case_id:
+                cases += 1
+                expected, previous = 1, GENESIS
+            else:
+                expected, previous = before.seq + 1, before.digest
+            if why := _fault(row, expected, previous):
+                broken.append(Broken(row.case_id, row.seq, why))
+            before = row
+            count += 1
+    broken += await _cut_off(conn, case_id)
+    return Verification(cases, count, tuple(broken))
+
+
+def _fault(row: Row[tuple[object, ...]], expected: int, previous: bytes) -> str | None:
+    if row.seq != expected:
+        return f"event {expected} is missing"
+    if row.previous != previous:
+        return "does not follow the event before it"
+    recomputed = _digest(row.case_id, row.seq, row.at, row.actor, row.act, row.detail, row.key, row.previous)
+    return None if recomputed == row.digest else "was altered"
+
+
+async def _cut_off(conn: AsyncConnection, case_id: str | None) -> list[Broken]:
+    unopened = select(requests.c.id.label("case_id")).where(~exists().where(audit.c.case_id == requests.c.id))
+    unwitnessed = select(certificates.c.request_id.label("case_id"), certificates.c.record_class).where(
+        ~exists().where(
+            audit.c.case_id == certificates.c.request_id,
+            audit.c.previous == certificates.c.audit_digest,
+        )
+    )
+    if case_id is not None:
+        unopened = unopened.where(requests.c.id == case_id)
+        unwitnessed = unwitnessed.where(certificates.c.request_id == case_id)
+    found = [Broken(row.case_id, 0, "the request has no events") for row in await conn.execute(unopened)]
+    found += [
+        Broken(row.case_id, 0, f"the destruction of {row.record_class} is certified but not in the chain")
+        for row in await conn.execute(unwitnessed)
+    ]
+    return found
+
+
+async def _has_key(conn: AsyncConnection, case_id: str, key: str) -> bool:
+    found = await conn.scalar(select(audit.c.seq).where(audit.c.case_id == case_id, audit.c.key == key))
+    return found is not None
+
+
+async def _instant(conn: AsyncConnection, at: datetime | None) -> datetime:
+    if at is None:
+        at = cast(datetime, await conn.scalar(select(func.clock_timestamp())))
+    if at.tzinfo is None:
+        raise ValueError("the instant of an event needs a time zone")
+    return at.astimezone(UTC)
+
+
+def _checked(detail: Detail) -> dict[str, JsonValue]:
+    """Only what comes back from the database as it went in: no floating point, no nesting, no NUL."""
+    checked: dict[str, JsonValue] = {}
+    for name, value in detail.items():
+        values = [value] if value is None or isinstance(value, (str, int)) else value
+        if not isinstance(values, (list, tuple)) or not all(map(_is_scalar, (name, *values))):
+            raise TypeError(
+                f"the detail {name!r} of an event must be a text, an integer, a truth value or a list of them"
+            )
+        checked[name] = list(values) if values is value else values[0]
+    return checked
+
+
+def _is_scalar(value: object) -> bool:
+    if isinstance(value, str):
+        return "\0" not in value
+    return value is None or isinstance(value, int)
+
+
+def _digest(
+    case_id: str,
+    seq: int,
+    at: datetime,
+    actor: str,
+    act: str,
+    detail: Mapping[str, JsonValue],
+    key: str | None,
+    previous: bytes,
+) -> bytes:
+    microseconds = (at - _EPOCH) // timedelta(microseconds=1)
+    return hashlib.sha256(
+        joined(
+            _VERSION,
+            case_id,
+            str(seq),
+            str(microseconds),
+            actor,
+            act,
+            canonical_json(dict(detail)),
+            canonical_json(key),
+            previous,
+        )
+    ).digest()
