@@ -45,6 +45,7 @@ class Terms(BaseModel):
     reposts: int
     returned_hold: int
     in_transit: int
+    escalation_days: int
     fiscal_year_last_month: int
     retention: tuple[RetentionTerm, ...]
 
@@ -68,6 +69,7 @@ class Terms(BaseModel):
             reposts=deadlines.returned_mail.reposts,
             returned_hold=deadlines.returned_mail.hold_days,
             in_transit=deadlines.in_transit.days,
+            escalation_days=deadlines.escalation.every_days,
             fiscal_year_last_month=pack.operator.fiscal_year.last_month,
             retention=tuple(
                 RetentionTerm(record_class=c, after=rule.after, period=rule.period, clause=rule.citation)

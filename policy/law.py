@@ -1,4 +1,4 @@
-"""The law around the policy, effective-dated: article numbers of the APPI, and the period before a lawsuit.
+"""The law around the policy, effective-dated: articles of the APPI, grounds of refusal, consumption tax.
 
 The numbering moved on 30 May 2017 and on 1 April 2022. A letter cites the article in force on the day of
 the decision, whatever number the policy's own text still names.
@@ -9,6 +9,9 @@ from datetime import date, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
+from pydantic import BaseModel, ConfigDict
+
+from policy.rules import Text
 from policy.vocabulary import Kind, Language
 
 
@@ -36,6 +39,110 @@ SUBJECT_OF: Mapping[Kind, Subject] = MappingProxyType(
     }
 )
 """The subject a request of each kind falls under."""
+
+
+class Ground(BaseModel):
+    """A legal ground on which a request may be refused, in whole or in part; `article` says where it stands."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    subject: Subject
+    text: Text
+
+
+_GROUNDS: Mapping[Kind, tuple[Ground, ...]] = MappingProxyType(
+    {
+        Kind.DISCLOSURE: (
+            Ground(
+                code="harm_to_rights",
+                subject=Subject.DISCLOSURE,
+                text=Text(
+                    ja="本人または第三者の生命、身体、財産その他の権利利益を害するおそれがあるため",
+                    en="Disclosure could harm the life, body, property or other rights or interests of the principal or a third party",
+                ),
+            ),
+            Ground(
+                code="business_hindrance",
+                subject=Subject.DISCLOSURE,
+                text=Text(
+                    ja="当社の業務の適正な実施に著しい支障を及ぼすおそれがあるため",
+                    en="Disclosure could seriously hinder the proper conduct of our business",
+                ),
+            ),
+            Ground(
+                code="other_law_violation",
+                subject=Subject.DISCLOSURE,
+                text=Text(
+                    ja="開示することが他の法令に違反することとなるため",
+                    en="Disclosure would violate another law",
+                ),
+            ),
+        ),
+        Kind.PURPOSE_NOTIFICATION: (
+            Ground(
+                code="purpose_clear",
+                subject=Subject.PURPOSE_NOTIFICATION,
+                text=Text(
+                    ja="利用目的が既に明らかであるため",
+                    en="The purpose of use is already clear",
+                ),
+            ),
+            Ground(
+                code="harm_to_persons",
+                subject=Subject.PURPOSE_NOTIFICATION,
+                text=Text(
+                    ja="利用目的を通知することにより、本人または第三者の生命、身体、財産その他の権利利益を害するおそれがあるため",
+                    en="Notification could harm the life, body, property or other rights or interests of the principal or a third party",
+                ),
+            ),
+            Ground(
+                code="harm_to_operator",
+                subject=Subject.PURPOSE_NOTIFICATION,
+                text=Text(
+                    ja="利用目的を通知することにより、当社の権利または正当な利益を害するおそれがあるため",
+                    en="Notification could harm our rights or legitimate interests",
+                ),
+            ),
+            Ground(
+                code="state_duties",
+                subject=Subject.PURPOSE_NOTIFICATION,
+                text=Text(
+                    ja="国の機関または地方公共団体が法令の定める事務を遂行することに支障を及ぼすおそれがあるため",
+                    en="Notification could hinder a state body or local government in duties laid down by law",
+                ),
+            ),
+        ),
+        Kind.AMENDMENT: (
+            Ground(
+                code="data_accurate",
+                subject=Subject.CORRECTION,
+                text=Text(
+                    ja="調査の結果、保有個人データの内容が事実であると認められたため",
+                    en="Our examination found the personal data to be accurate",
+                ),
+            ),
+        ),
+        Kind.CESSATION: (
+            Ground(
+                code="no_violation",
+                subject=Subject.CESSATION,
+                text=Text(
+                    ja="調査の結果、法令に違反する取扱いが認められなかったため",
+                    en="Our examination found no handling of the personal data in violation of the law",
+                ),
+            ),
+            Ground(
+                code="alternative_measures",
+                subject=Subject.CESSATION,
+                text=Text(
+                    ja="利用停止等が困難であり、本人の権利利益を保護するために必要なこれに代わる措置をとるため",
+                    en="Cessation is difficult, and measures that take its place sufficiently protect the principal's rights and interests",
+                ),
+            ),
+        ),
+    }
+)
 
 _SECOND, _THIRD = date(2017, 5, 30), date(2022, 4, 1)
 # An article is its number and its paragraphs; a subject may have several articles, or none yet.
@@ -70,6 +177,27 @@ def article(subject: Subject, on: date, language: Language = Language.JA) -> str
         return None
     parts = [_article_ja(*each) if language is Language.JA else _article_en(*each) for each in articles]
     return _ACT[language] + ("・" if language is Language.JA else " and ").join(parts)
+
+
+def grounds(kind: Kind) -> tuple[Ground, ...]:
+    """The grounds on which a request of this kind may be refused."""
+    return _GROUNDS[kind]
+
+
+def check_ground(kind: Kind, code: str) -> str | None:
+    """What is wrong with refusing a request of this kind on this ground; None when the law allows it."""
+    allowed = [ground.code for ground in _GROUNDS[kind]]
+    return None if code in allowed else f"not a ground to refuse {kind}: {', '.join(allowed)}"
+
+
+def consumption_tax_rate(on: date) -> int:
+    """The rate in percent on this day: 8 until 30 September 2019, 10 since."""
+    return 10 if on >= date(2019, 10, 1) else 8
+
+
+def included_tax(total: int, rate: int) -> int:
+    """The tax in yen that a total includes, rounded down; rounded once per rate per invoice."""
+    return total * rate // (100 + rate)
 
 
 def lawsuit_possible_on(received_on: date, on: date) -> date | None:

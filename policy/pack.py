@@ -25,7 +25,6 @@ from policy.rules import (
     Deadlines,
     Fee,
     Form,
-    Ground,
     KindRules,
     Operator,
     PackPart,
@@ -93,7 +92,6 @@ class Pack(PackPart):
     deadlines: Deadlines
     retention: Annotated[Mapping[RecordClass, RetentionRule], _covering(RecordClass)]
     audit_trail: AuditTrailRule
-    grounds: Annotated[Mapping[Kind, tuple[Ground, ...]], _covering(Kind)]
     contact_points: tuple[ContactPoint, ...] = Field(min_length=1)
     shareholder_register_administrator: RegisterAdministrator
     usage_purposes: tuple[UsagePurpose, ...] = Field(min_length=1)
@@ -135,8 +133,6 @@ class Pack(PackPart):
         _unique("requirements", (r.id for rules in self.capacities.values() for r in rules.requirements))
         for category, rules in self.categories.items():
             _unique(f"categories.{category}", (field.key for field in rules.fields))
-        for kind, grounds in self.grounds.items():
-            _unique(f"grounds.{kind}", (ground.code for ground in grounds))
         known = {purpose.number for purpose in self.usage_purposes}
         if any(not known.issuperset(service.usage_purposes.numbers) for service in self.services):
             raise ValueError("services: a usage purpose that is not listed")

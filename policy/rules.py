@@ -11,7 +11,6 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
 from policy.calendar import add_months, add_years
-from policy.law import Subject
 from policy.vocabulary import DocumentKind, FormKind, Holder, Language, Medium
 
 OPERATOR_DEFAULT = "operator default"
@@ -254,6 +253,12 @@ class InTransit(Rule):
     days: _Days
 
 
+class Escalation(Rule):
+    """How often the manager is told of what a colleague has left waiting beyond its day."""
+
+    every_days: _Days
+
+
 class Deadlines(PackPart):
     """Every deadline, the requester's and the company's own."""
 
@@ -264,6 +269,7 @@ class Deadlines(PackPart):
     extension: Extension
     returned_mail: ReturnedMail
     in_transit: InTransit
+    escalation: Escalation
 
 
 class Trigger(StrEnum):
@@ -349,14 +355,3 @@ class SharedUse(Rule):
     url: str
     information: Text
     purpose: Text
-
-
-class Ground(PackPart):
-    """A legal ground on which a request of one kind may be refused, in whole or in part.
-
-    Grounds come from the law, not from the policy: `policy.law.article` of the subject is what they rest on.
-    """
-
-    code: PlainCode
-    subject: Subject
-    text: Text
