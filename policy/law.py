@@ -42,7 +42,7 @@ SUBJECT_OF: Mapping[Kind, Subject] = MappingProxyType(
 
 
 class Ground(BaseModel):
-    """A legal ground on which a request may be refused, in whole or in part; `article` says where it stands."""
+    """A legal ground of refusal, in whole or in part; it stands in the `article` of its subject."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -51,94 +51,78 @@ class Ground(BaseModel):
     text: Text
 
 
+def _ground(code: str, subject: Subject, ja: str, en: str) -> Ground:
+    return Ground(code=code, subject=subject, text=Text(ja=ja, en=en))
+
+
 _GROUNDS: Mapping[Kind, tuple[Ground, ...]] = MappingProxyType(
     {
         Kind.DISCLOSURE: (
-            Ground(
-                code="harm_to_rights",
-                subject=Subject.DISCLOSURE,
-                text=Text(
-                    ja="本人または第三者の生命、身体、財産その他の権利利益を害するおそれがあるため",
-                    en="Disclosure could harm the life, body, property or other rights or interests of the principal or a third party",
-                ),
+            _ground(
+                "harm_to_rights",
+                Subject.DISCLOSURE,
+                "開示により、本人または第三者の生命、身体、財産その他の権利利益を害するおそれがあるため",
+                "Disclosure could harm the life, body, property or other rights of the principal or others",
             ),
-            Ground(
-                code="business_hindrance",
-                subject=Subject.DISCLOSURE,
-                text=Text(
-                    ja="当社の業務の適正な実施に著しい支障を及ぼすおそれがあるため",
-                    en="Disclosure could seriously hinder the proper conduct of our business",
-                ),
+            _ground(
+                "business_hindrance",
+                Subject.DISCLOSURE,
+                "開示により、当社の業務の適正な実施に著しい支障を及ぼすおそれがあるため",
+                "Disclosure could seriously hinder the proper conduct of our business",
             ),
-            Ground(
-                code="other_law_violation",
-                subject=Subject.DISCLOSURE,
-                text=Text(
-                    ja="開示することが他の法令に違反することとなるため",
-                    en="Disclosure would violate another law",
-                ),
+            _ground(
+                "other_law_violation",
+                Subject.DISCLOSURE,
+                "開示することが他の法令に違反することとなるため",
+                "Disclosure would violate another law",
             ),
         ),
         Kind.PURPOSE_NOTIFICATION: (
-            Ground(
-                code="purpose_clear",
-                subject=Subject.PURPOSE_NOTIFICATION,
-                text=Text(
-                    ja="利用目的が既に明らかであるため",
-                    en="The purpose of use is already clear",
-                ),
+            _ground(
+                "purpose_clear",
+                Subject.PURPOSE_NOTIFICATION,
+                "利用目的が既に明らかであるため",
+                "The purpose of use is already clear",
             ),
-            Ground(
-                code="harm_to_persons",
-                subject=Subject.PURPOSE_NOTIFICATION,
-                text=Text(
-                    ja="利用目的を通知することにより、本人または第三者の生命、身体、財産その他の権利利益を害するおそれがあるため",
-                    en="Notification could harm the life, body, property or other rights or interests of the principal or a third party",
-                ),
+            _ground(
+                "harm_to_persons",
+                Subject.PURPOSE_NOTIFICATION,
+                "通知により、本人または第三者の生命、身体、財産その他の権利利益を害するおそれがあるため",
+                "Notification could harm the life, body, property or other rights of the principal or others",
             ),
-            Ground(
-                code="harm_to_operator",
-                subject=Subject.PURPOSE_NOTIFICATION,
-                text=Text(
-                    ja="利用目的を通知することにより、当社の権利または正当な利益を害するおそれがあるため",
-                    en="Notification could harm our rights or legitimate interests",
-                ),
+            _ground(
+                "harm_to_operator",
+                Subject.PURPOSE_NOTIFICATION,
+                "通知により、当社の権利または正当な利益を害するおそれがあるため",
+                "Notification could harm our rights or legitimate interests",
             ),
-            Ground(
-                code="state_duties",
-                subject=Subject.PURPOSE_NOTIFICATION,
-                text=Text(
-                    ja="国の機関または地方公共団体が法令の定める事務を遂行することに支障を及ぼすおそれがあるため",
-                    en="Notification could hinder a state body or local government in duties laid down by law",
-                ),
+            _ground(
+                "state_duties",
+                Subject.PURPOSE_NOTIFICATION,
+                "通知により、国の機関または地方公共団体の法令の定める事務の遂行に支障を及ぼすおそれがあるため",
+                "Notification could hinder a state body or local government in its duties under the law",
             ),
         ),
         Kind.AMENDMENT: (
-            Ground(
-                code="data_accurate",
-                subject=Subject.CORRECTION,
-                text=Text(
-                    ja="調査の結果、保有個人データの内容が事実であると認められたため",
-                    en="Our examination found the personal data to be accurate",
-                ),
+            _ground(
+                "data_accurate",
+                Subject.CORRECTION,
+                "調査の結果、保有個人データの内容が事実であると認められたため",
+                "Our examination found the personal data to be accurate",
             ),
         ),
         Kind.CESSATION: (
-            Ground(
-                code="no_violation",
-                subject=Subject.CESSATION,
-                text=Text(
-                    ja="調査の結果、法令に違反する取扱いが認められなかったため",
-                    en="Our examination found no handling of the personal data in violation of the law",
-                ),
+            _ground(
+                "no_violation",
+                Subject.CESSATION,
+                "調査の結果、法令に違反する取扱いが認められなかったため",
+                "Our examination found no handling of the personal data in violation of the law",
             ),
-            Ground(
-                code="alternative_measures",
-                subject=Subject.CESSATION,
-                text=Text(
-                    ja="利用停止等が困難であり、本人の権利利益を保護するために必要なこれに代わる措置をとるため",
-                    en="Cessation is difficult, and measures that take its place sufficiently protect the principal's rights and interests",
-                ),
+            _ground(
+                "alternative_measures",
+                Subject.CESSATION,
+                "利用停止等が困難であり、本人の権利利益を保護するためこれに代わる措置をとるため",
+                "Cessation is difficult, and other measures sufficiently protect the principal's rights",
             ),
         ),
     }

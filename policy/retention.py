@@ -26,9 +26,9 @@ def expiries(
 ) -> tuple[Expiry, ...]:
     """When each class expires, the earliest first.
 
-    A period runs from the delivery of the answer, or from closure where nothing was delivered. Payment records
-    are kept for whole years after the end of the fiscal year of the invoice, so they expire on the first day
-    of the next; there are none where nothing was invoiced.
+    A period runs from the delivery of the answer, or from closure where nothing was delivered. Payment
+    records are kept for whole years after the end of the fiscal year of the invoice, so they expire on the
+    first day of the next; there are none where nothing was invoiced.
     """
     found = []
     for term in terms.retention:
