@@ -17,8 +17,8 @@ from policy.envelope import Envelope
 from policy.findings import Finding
 from policy.pack import Pack
 from policy.refusals import Code, Refusal
-from policy.remedies import remedy
-from policy.rules import Requirement, Rule
+from policy.remedies import UNPRINTABLE, remedy
+from policy.rules import OPERATOR_DEFAULT, Requirement, Rule
 from policy.vocabulary import Capacity, Channel, DocumentKind, FindingCode, Holder, Language, Medium
 
 # What is wrong with a paper, from the nearest miss to the farthest.
@@ -107,18 +107,13 @@ def assess(documents: Iterable[SubmittedDocument], capacity: Capacity, pack: Pac
     return Assessment(complete=not findings, findings=tuple(findings))
 
 
-def unprintable_name(field: str, pack: Pack) -> Finding:
-    """The finding that a name or address holds a character that no letter can print.
-
-    `field` says where, as `principal.name`; it was filled in on the request form.
-    """
-    form = DocumentKind.REQUEST_FORM
-    line = next(line for line in pack.capacities[Capacity.SELF].requirements if form in line.any_of)
+def unprintable_name(document: DocumentKind) -> Finding:
+    """The finding that this document gives a name or address that no letter can print."""
     return Finding(
         code=FindingCode.UNPRINTABLE_NAME,
-        document=form,
-        clause=line.citation,
-        message=f"{field}: {remedy(FindingCode.UNPRINTABLE_NAME, Language.EN, pack)}",
+        document=document,
+        clause=OPERATOR_DEFAULT,
+        message=UNPRINTABLE.of(Language.EN),
     )
 
 

@@ -1,8 +1,14 @@
 """What a requester must do about a finding, in the words of a letter; holds no personal data."""
 
 from policy.pack import Pack
-from policy.rules import Requirement
+from policy.rules import Requirement, Text
 from policy.vocabulary import DocumentKind, FindingCode, Holder, Language, Medium
+
+UNPRINTABLE = Text(
+    ja="印字できない文字が含まれています。お名前とご住所を改めてご記入ください。",
+    en="Write the name and address again in characters that can be printed.",
+)
+"""The remedy for a name or address that no letter can print, whatever the pack."""
 
 
 def remedy(
@@ -19,6 +25,8 @@ def remedy(
     pack's list, which adds whose document it must be, and whether the original. Either may be left out, as
     when an officer states a deficiency in general. Raises KeyError for a requirement not in the pack.
     """
+    if code is FindingCode.UNPRINTABLE_NAME:
+        return UNPRINTABLE.of(language)
     line = pack.requirement(requirement) if requirement is not None else None
     kinds = line.any_of if line else tuple(DocumentKind(kind) for kind in (document or "").split("|") if kind)
     say = _say_ja if language is Language.JA else _say_en
@@ -41,8 +49,7 @@ def _say_en(code: FindingCode, names: list[str], line: Requirement | None) -> st
         FindingCode.FUTURE_DATED: f"The date of issue lies after the submission: enclose {thing} again.",
         FindingCode.COPY_NOT_ORIGINAL: f"A copy is not sufficient: enclose {thing}.",
         FindingCode.WRONG_HOLDER: f"The one received is another person's: enclose {thing}.",
-        FindingCode.SAME_DOCUMENT_TWICE: f"The same paper was listed twice: enclose {thing} of its own.",
-        FindingCode.UNPRINTABLE_NAME: "Write the name and address again in characters that can be printed.",
+        FindingCode.SAME_DOCUMENT_TWICE: f"The same paper was listed twice: besides it, enclose {thing}.",
     }[code]
 
 
@@ -65,6 +72,4 @@ def _say_ja(code: FindingCode, names: list[str], line: Requirement | None) -> st
         FindingCode.WRONG_HOLDER: "お送りいただいたものは、名義が異なります。",
         FindingCode.SAME_DOCUMENT_TWICE: "同じ書類が二重に挙げられています。それとは別に、",
     }
-    if code is FindingCode.UNPRINTABLE_NAME:
-        return "印字できない文字が含まれています。お名前とご住所を改めてご記入ください。"
     return f"{reason[code]}{thing}を同封してください。"
