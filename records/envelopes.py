@@ -119,7 +119,8 @@ async def record(
         or 0
     )
     envelope_id = uuid4()
-    # Of the documents, only what the rules need is kept, and no longer than the identity documents themselves.
+    # Of the documents, only what the rules need is kept, and no longer than the identity documents
+    # themselves.
     content = envelope.model_copy(update={"documents": ()})
     content_id = await vault.seal_model(conn, request_id, RecordClass.REQUEST_FILE, "envelope", content)
     await conn.execute(
