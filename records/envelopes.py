@@ -14,10 +14,10 @@ from uuid import UUID, uuid4
 from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from policy.assessment import SubmittedDocument
+from policy.assessment import SubmittedDocument, submitted_documents
 from policy.envelope import Envelope
 from policy.refusals import Code, Refusal
-from policy.vocabulary import DocumentKind, Holder, Medium, RecordClass
+from policy.vocabulary import DocumentKind, RecordClass
 from records import audit
 from records.encoding import canonical_json
 from records.folding import same_person
@@ -137,23 +137,23 @@ async def record(
             content_id=content_id,
         )
     )
-    for position, document in enumerate(envelope.documents, start=1):
+    fingerprints = {path: keyring.fingerprint("scan", scan) for path, scan in scans.items()}
+    submitted = submitted_documents(envelope, fingerprints)
+    for position, (document, paper) in enumerate(zip(envelope.documents, submitted, strict=True), start=1):
         scan = None if document.scan is None else scans[document.scan]
+        scan_id = (
+            None
+            if scan is None
+            else await vault.seal(conn, request_id, RecordClass.IDENTITY_DOCUMENTS, "scan", scan)
+        )
         await conn.execute(
             insert(documents).values(
                 envelope_id=envelope_id,
                 number=position,
                 request_id=request_id,
-                kind=document.kind,
-                medium=document.medium,
-                holder=document.holder,
-                issued_on=document.issued_on,
-                submitted_on=envelope.submitted_on,
-                scan_fingerprint=None if scan is None else keyring.fingerprint("scan", scan),
+                **paper.model_dump(),
                 scan_type=None if scan is None else _scan_type(scan),
-                scan_id=None
-                if scan is None
-                else await vault.seal(conn, request_id, RecordClass.IDENTITY_DOCUMENTS, "scan", scan),
+                scan_id=scan_id,
                 unprintable=document.kind in unprintable,
             )
         )
@@ -223,13 +223,8 @@ async def list_envelopes(conn: AsyncConnection, request_id: str) -> list[Envelop
 async def attached_documents(conn: AsyncConnection, request_id: str) -> list[SubmittedDocument]:
     """The documents of all attached envelopes, in the order they came: what the rules judge together."""
     return [
-        SubmittedDocument(
-            kind=DocumentKind(row.kind),
-            medium=Medium(row.medium),
-            issued_on=row.issued_on,
-            holder=None if row.holder is None else Holder(row.holder),
-            submitted_on=row.submitted_on,
-            scan_fingerprint=row.scan_fingerprint,
+        SubmittedDocument.model_validate(
+            {name: row._mapping[name] for name in SubmittedDocument.model_fields}
         )
         for row in await _attached(conn, request_id)
     ]

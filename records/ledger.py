@@ -1,4 +1,4 @@
-"""The ledger of deposits: what arrived, what it pays, and what waits in suspense. Nothing paid is lost sight of.
+"""The ledger of deposits: what arrived, what it pays, what waits in suspense. Nothing paid is lost sight of.
 
 A deposit is known by its source and its id there. Its notices may come twice, late and in any order; each
 notice of a type counts once. Only a settled deposit pays, and only through its payment reference or a clerk:
@@ -50,7 +50,7 @@ class Suspense(StrEnum):
 
 @dataclass(frozen=True)
 class NoticeResult:
-    """What became of a notice: it was there already, or other content stands in its place; else it is recorded."""
+    """What became of a notice: it was there already, or other content is in its place; else it is recorded."""
 
     repeated: bool = False
     conflict: bool = False
@@ -148,7 +148,7 @@ async def record_notice(
 
 
 async def match(conn: AsyncConnection, source: str, deposit_id: str) -> Match:
-    """Credit a settled deposit to the open invoice whose reference the payer typed, or put it in suspense; audited.
+    """Credit a settled deposit to the open invoice the payer referred to, or put it in suspense; audited.
 
     Whatever was matched, assigned or put in suspense before stays. Raises ``Refusal`` (unknown_deposit).
     """
@@ -174,7 +174,7 @@ async def match(conn: AsyncConnection, source: str, deposit_id: str) -> Match:
     return Match(DepositState.SUSPENSE, suspense_reason=reason)
 
 
-async def assign(conn: AsyncConnection, source: str, deposit_id: str, *, request_id: str, by: str) -> Match:
+async def assign(conn: AsyncConnection, source: str, deposit_id: str, request_id: str, by: str) -> Match:
     """Credit a deposit in suspense to the open invoice of a request, as an accounts clerk decided; audited.
 
     Doing it again changes nothing. Raises ``Refusal``: deposit_not_assignable when the deposit is not in
