@@ -82,7 +82,7 @@ async def append(
     lists of them, ``ValueError`` for an instant without time zone.
     """
     checked = _checked(detail or {})
-    await lock(conn, f"audit/{case_id}")
+    await lock_chain(conn, case_id)
     if key is not None and await _has_key(conn, case_id, key):
         return False
     last = (
@@ -110,6 +110,11 @@ async def append(
         )
     )
     return True
+
+
+async def lock_chain(conn: AsyncConnection, case_id: str) -> None:
+    """Keep everybody else from appending to a case until the transaction ends."""
+    await lock(conn, f"audit/{case_id}")
 
 
 async def events(conn: AsyncConnection, case_id: str) -> list[Event]:

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from policy.assessment import SubmittedDocument, submitted_documents
 from policy.envelope import Envelope
 from policy.refusals import Code, Refusal
+from policy.registry import pack_in_force
 from policy.vocabulary import DocumentKind, RecordClass
 from records import audit
 from records.encoding import canonical_json
@@ -102,8 +103,8 @@ async def record(
 
     ``scans`` has the bytes for each path the envelope names; ``unprintable`` the kinds of documents with a
     name that no letter could print. The first attached envelope says who the request is about, for which
-    services, in which capacity and language. Raises ``Refusal``: as ``lookup``, unknown_request, ended for a
-    closed request.
+    services, in which capacity and language, and the day it was received by which policy. Raises ``Refusal``:
+    as ``lookup``, unknown_request, ended for a closed request.
     """
     known = await lookup(conn, keyring, envelope, scans)
     if known is not None:
@@ -282,6 +283,7 @@ async def _set_parties(conn: AsyncConnection, vault: Vault, request_id: str, env
             detail_kind=envelope.amendment or envelope.cessation,
             language=envelope.language,
             subject_matter=envelope.subject_matter,
+            pack_version=pack_in_force(envelope.received_on).version,
         )
     )
 

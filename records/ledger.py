@@ -50,7 +50,7 @@ class Suspense(StrEnum):
 
 @dataclass(frozen=True)
 class NoticeResult:
-    """What became of a notice: it was there already, or other content is in its place; else it is recorded."""
+    """What became of a notice: it was there already, or other content is in its place; else it is new."""
 
     repeated: bool = False
     conflict: bool = False
