@@ -152,7 +152,11 @@ class PostgresServer:
             stderr=asyncio.subprocess.STDOUT,
             env=_environment(),
         )
-        output, _ = await initdb.communicate()
+        try:
+            output, _ = await initdb.communicate()
+        finally:
+            if initdb.returncode is None:
+                initdb.kill()
         if initdb.returncode != 0:
             log = self._home / "initdb.log"
             write_private(log, output.decode(errors="replace"))

@@ -147,3 +147,19 @@ async def listening(port: int) -> bool:
         return False
     writer.close()
     return True
+
+
+async def healthy(port: int, path: str = "/healthz") -> bool:
+    """Whether an HTTP server on this port of 127.0.0.1 answers 200."""
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    try:
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+        status = await asyncio.wait_for(reader.readline(), timeout=2)
+    except (OSError, TimeoutError):
+        return False
+    finally:
+        writer.close()
+    return status.split()[1:2] == [b"200"]

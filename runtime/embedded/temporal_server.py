@@ -4,6 +4,7 @@ Virtual time can be skipped on it (``runtime.temporal.fast_forward``).
 """
 
 import shutil
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -69,7 +70,14 @@ class TemporalServer:
         """Start the server and wait until it answers. Raises ``StartFailed``."""
         create_home(self._home)
         command = [_binary(), "server", "start-dev", *self._options()]
-        self._child = Child("temporal", command, self._home / "logs", restart=self._restart)
+        self._child = Child(
+            "temporal",
+            command,
+            self._home / "logs",
+            # An orderly end takes it more than a second; what is in memory needs none.
+            stop_signal=signal.SIGKILL if self._in_memory else signal.SIGTERM,
+            restart=self._restart,
+        )
         await self._child.start(self._answers)
 
     async def stop(self) -> None:
