@@ -1,4 +1,4 @@
-"""Stands in for worker and gateway where only the stack is tested: answers on a port, and tells its settings."""
+"""Stands in for worker and gateway where only the stack is tested: answers on a port, tells its settings."""
 
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
