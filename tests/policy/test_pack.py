@@ -1,0 +1,272 @@
+"""The pack that ships, and what happens to one that is not whole."""
+
+import re
+import tomllib
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from policy import pack as pack_module
+from policy.pack import Pack, PackError, load_pack
+from policy.registry import UnknownPack, all_packs, load_packs, pack, pack_in_force
+from policy.rules import Period
+from policy.vocabulary import Capacity, Category, Channel, FormKind, Kind, Language, RecordClass
+
+VERSION = "gmo-appscloud-2018-10-22"
+FILE = Path(pack_module.__file__).parent / "packs" / f"{VERSION}.toml"
+Table = dict[str, Any]
+
+
+def table() -> Table:
+    return tomllib.loads(FILE.read_text(encoding="utf-8"))
+
+
+def test_what_the_policy_says(pack: Pack) -> None:
+    assert pack.fee.amount == 5400
+    assert pack.in_force_from == date(2018, 10, 22)
+    assert [kind for kind in Kind if pack.kinds[kind].fee.due] == [Kind.DISCLOSURE, Kind.PURPOSE_NOTIFICATION]
+    assert pack.kinds[Kind.CESSATION].form.kind is FormKind.AMENDMENT
+    assert [channel for channel in Channel if pack.channels[channel].accepted] == [Channel.CERTIFIED_MAIL]
+    assert [purpose.number for purpose in pack.usage_purposes] == list(range(1, 20))
+    assert len(pack.purposes_of("gmo-appscloud")) == 19
+    assert len(pack.categories) == 5
+    administrator = pack.shareholder_register_administrator.name.en
+    assert administrator == "Mitsubishi UFJ Trust and Banking Corporation"
+    assert pack.provisions[0].recipient.en == "WELLNET CORPORATION"
+    assert pack.operator.address.postal_code == "150-8512"
+
+
+def test_secrets_are_not_printed(pack: Pack) -> None:
+    printed = {
+        f"{category}.{field.key}": field.printed
+        for category, rules in pack.categories.items()
+        for field in rules.fields
+        if field.printed != "full"
+    }
+    assert printed == {"contract.password": "never", "transaction.card_number": "last4"}
+
+
+def test_retention(pack: Pack) -> None:
+    periods = {record_class.value: str(rule.period) for record_class, rule in pack.retention.items()}
+    assert periods == {
+        "identity_documents": "30 days",
+        "response_content": "90 days",
+        "request_file": "3 years",
+        "payment_records": "7 years",
+    }
+    assert str(pack.audit_trail.period) == "10 years"
+
+
+def test_samples_say_so(pack: Pack) -> None:
+    sample = pack.service("sample-hosting")
+    assert sample.sample
+    assert "SAMPLE" in sample.name.ja
+    assert "SAMPLE" in sample.name.en
+    assert not pack.service("gmo-appscloud").sample
+    assert pack.operator.bank_account.sample
+    assert pack.operator.bank_account.operator_default
+    with pytest.raises(KeyError):
+        pack.service("another")
+
+
+def test_every_text_is_in_its_language() -> None:
+    texts: list[Table] = []
+
+    def collect(value: object) -> None:
+        if isinstance(value, dict):
+            if set(value) == {"ja", "en"}:
+                texts.append(value)
+            for inner in value.values():
+                collect(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                collect(inner)
+
+    collect(table())
+    assert len(texts) > 80
+    for text in texts:
+        assert re.search("[ぁ-んァ-ヶ一-龠]", text["ja"]), text
+        assert text["en"].isascii(), text
+
+
+def test_text_of_a_language(pack: Pack) -> None:
+    name = pack.operator.name
+    assert (name.of(Language.JA), name.of(Language.EN)) == (name.ja, name.en)
+
+
+def _without(*path: str) -> Callable[[Table], None]:
+    def change(content: Table) -> None:
+        *before, last = path
+        for key in before:
+            content = content[key]
+        del content[last]
+
+    return change
+
+
+def _with(value: object, *path: str | int) -> Callable[[Table], None]:
+    def change(content: Any) -> None:
+        *before, last = path
+        for key in before:
+            content = content[key]
+        content[last] = value
+
+    return change
+
+
+def _twice(*path: str) -> Callable[[Table], None]:
+    def change(content: Any) -> None:
+        for key in path:
+            content = content[key]
+        content.append(content[0])
+
+    return change
+
+
+BROKEN = [
+    (_without("fee"), "fee", "required"),
+    (_without("fee", "clause"), "fee", "either a clause or operator_default"),
+    (_with(True, "fee", "operator_default"), "fee", "either a clause or operator_default"),
+    (_with(False, "deadlines", "form", "operator_default"), "deadlines.form.operator_default", "True"),
+    (_with("section 5", "fee", "clause"), "fee.clause", "pattern"),
+    (_with("§7", "fee", "clause"), "fee.clause", "pattern"),
+    (_with(-1, "fee", "amount"), "fee.amount", "greater than or equal"),
+    (_with("5400 yen", "fee", "amount"), "fee.amount", "integer"),
+    (_with(1, "fee", "surprise"), "fee.surprise", "not permitted"),
+    (_without("channels", "fax"), "channels", "nothing said about: fax"),
+    (_without("kinds", "cessation"), "kinds", "nothing said about: cessation"),
+    (_without("forms", "power_of_attorney"), "forms", "power_of_attorney"),
+    (_without("documents", "passport"), "documents", "passport"),
+    (_without("capacities", "proxy"), "capacities", "proxy"),
+    (_without("retention", "request_file"), "retention", "request_file"),
+    (_without("categories", "usage"), "categories", "usage"),
+    (_with({}, "channels", "pigeon"), "channels.pigeon.[key]", "certified_mail"),
+    (_with(False, "channels", "certified_mail", "accepted"), "", "none is accepted"),
+    (_with([], "services"), "services", "at least 1"),
+    (_twice("services"), "", "services: listed twice: gmo-appscloud"),
+    (_twice("usage_purposes"), "", "usage_purposes: listed twice: 1"),
+    (_twice("contact_points"), "", "contact_points: listed twice"),
+    (_twice("categories", "identity", "fields"), "", "categories.identity: listed twice"),
+    (_twice("capacities", "self", "requirements"), "", "requirements: listed twice: self-form"),
+    (_with([], "capacities", "self", "requirements"), "capacities.self", "form is always required"),
+    (_with([20], "services", 0, "usage_purposes", "numbers"), "", "not listed"),
+    (_with(30, "deadlines", "payment", "reminder_after_days"), "deadlines.payment", "before the deadline"),
+    (_with({}, "retention", "request_file", "period"), "retention.request_file.period", "in days, in months"),
+    (_with({"days": 1, "years": 1}, "audit_trail", "period"), "audit_trail.period", "in days, in months"),
+    (_with("another", "version"), "version", "named after the version"),
+    (_with("someday", "in_force_from"), "in_force_from", "date"),
+]
+
+
+def _toml(value: object) -> str:
+    """Enough TOML for a pack: everything inline below the top level."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def write(folder: Path, content: Table, name: str = VERSION) -> Path:
+    path = folder / f"{name}.toml"
+    path.write_text("".join(f"{key} = {_toml(value)}\n" for key, value in content.items()), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(("change", "key", "reason"), BROKEN)
+def test_a_broken_pack_is_refused_with_its_place(
+    tmp_path: Path, change: Callable[[Table], None], key: str, reason: str
+) -> None:
+    content = table()
+    change(content)
+    with pytest.raises(PackError, match=re.escape(reason)) as refused:
+        load_pack(write(tmp_path, content))
+    assert refused.value.key == key
+    assert refused.value.file == f"{VERSION}.toml"
+
+
+@pytest.mark.parametrize("content", [b"version = ", b"\xff\xfe", b""])
+def test_what_is_no_pack_at_all(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "pack.toml"
+    path.write_bytes(content)
+    with pytest.raises(PackError):
+        load_pack(path)
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    with pytest.raises(PackError):
+        load_pack(tmp_path / "none.toml")
+
+
+def test_the_digest_is_of_the_content_not_of_the_layout(tmp_path: Path, pack: Pack) -> None:
+    assert re.fullmatch("[0-9a-f]{64}", pack.digest)
+    assert load_pack(FILE).digest == pack.digest
+    turned = dict(reversed(table().items()))
+    assert load_pack(write(tmp_path, turned)).digest == pack.digest
+    dearer = table()
+    dearer["fee"]["amount"] += 1
+    assert load_pack(write(tmp_path, dearer)).digest != pack.digest
+
+
+def test_a_pack_cannot_be_changed(pack: Pack) -> None:
+    with pytest.raises(ValidationError):
+        pack.fee.amount = 1  # type: ignore[misc]
+
+
+def test_the_registry() -> None:
+    assert [known.version for known in all_packs()] == [VERSION]
+    assert pack(VERSION) is all_packs()[0]
+    with pytest.raises(UnknownPack):
+        pack("another")
+
+
+def test_the_earliest_pack_covers_what_came_before_it() -> None:
+    for day in (date(2001, 1, 1), date(2018, 10, 22), date(2090, 1, 1)):
+        assert pack_in_force(day).version == VERSION
+
+
+def test_a_later_pack_replaces_an_earlier_one(tmp_path: Path) -> None:
+    write(tmp_path, table())
+    write(tmp_path, table() | {"version": "later", "in_force_from": date(2022, 4, 1)}, "later")
+    packs = tuple(load_packs(tmp_path).values())
+    assert [p.version for p in packs] == [VERSION, "later"]
+    assert pack_in_force(date(2001, 1, 1), packs).version == VERSION
+    assert pack_in_force(date(2022, 3, 31), packs).version == VERSION
+    assert pack_in_force(date(2022, 4, 1), packs).version == "later"
+
+
+def test_two_packs_never_begin_on_the_same_day(tmp_path: Path) -> None:
+    write(tmp_path, table())
+    write(tmp_path, table() | {"version": "later"}, "later")
+    with pytest.raises(PackError, match="the same day"):
+        load_packs(tmp_path)
+    with pytest.raises(PackError, match="no pack"):
+        load_packs(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("period", "day", "after"),
+    [
+        (Period(days=30), date(2018, 12, 1), date(2018, 12, 31)),
+        (Period(months=1), date(2018, 10, 31), date(2018, 11, 30)),
+        (Period(years=3), date(2020, 2, 29), date(2023, 2, 28)),
+    ],
+)
+def test_periods(period: Period, day: date, after: date) -> None:
+    assert period.after(day) == after
+
+
+def test_the_schema_can_be_printed() -> None:
+    assert set(Pack.model_json_schema()["required"]) >= {"fee", "capacities", "retention"}
+
+
+def test_every_word_is_said_something_about(pack: Pack) -> None:
+    assert set(pack.capacities) == set(Capacity)
+    assert set(pack.retention) == set(RecordClass)
+    assert set(pack.categories) == set(Category)

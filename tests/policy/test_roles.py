@@ -1,0 +1,83 @@
+"""Who may do what."""
+
+import pytest
+
+from policy.refusals import Code, Refusal
+from policy.roles import ROLES_FOR, Act, check_role, is_staff_id, may
+from policy.vocabulary import Role
+
+EXPECTED = {
+    Role.MAILROOM: {
+        Act.OPEN_REQUEST,
+        Act.RECEIVE_ENVELOPE,
+        Act.RECORD_MAIL,
+        Act.PRINT_LETTER,
+        Act.SHOW_REQUEST,
+    },
+    Role.OFFICER: {
+        Act.OPEN_REQUEST,
+        Act.RECEIVE_ENVELOPE,
+        Act.ATTACH_ENVELOPE,
+        Act.VERIFY_IDENTITY,
+        Act.PROPOSE_RESPONSE,
+        Act.WITHDRAW,
+        Act.EXTEND,
+        Act.RECORD_MAIL,
+        Act.PRINT_LETTER,
+        Act.SHOW_HOLDINGS,
+        Act.SHOW_REQUEST,
+        Act.VIEW_CERTIFICATE,
+    },
+    Role.APPROVER: {
+        Act.APPROVE_RESPONSE,
+        Act.RETURN_PROPOSAL,
+        Act.SHOW_HOLDINGS,
+        Act.SHOW_REQUEST,
+        Act.VIEW_CERTIFICATE,
+    },
+    Role.ACCOUNTS: {Act.ASSIGN_DEPOSIT, Act.REFUND_DEPOSIT, Act.SHOW_REQUEST},
+    Role.MANAGER: {
+        Act.PLACE_HOLD,
+        Act.RELEASE_HOLD,
+        Act.IMPORT_HOLDINGS,
+        Act.SHOW_HOLDINGS,
+        Act.SHOW_REQUEST,
+        Act.VIEW_CERTIFICATE,
+        Act.VERIFY_AUDIT,
+        Act.ADD_STAFF,
+        Act.ROTATE_KEYS,
+    },
+    Role.AUDITOR: {Act.SHOW_REQUEST, Act.VIEW_CERTIFICATE, Act.VERIFY_AUDIT},
+}
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("act", Act)
+def test_each_role_does_its_own(role: Role, act: Act) -> None:
+    assert may({role}, act) == (act in EXPECTED[role])
+
+
+def test_every_act_is_somebodys_and_none_is_nobodys() -> None:
+    assert set(ROLES_FOR) == set(Act)
+    assert all(ROLES_FOR.values())
+    assert not any(may((), act) for act in Act)
+
+
+def test_roles_add_up() -> None:
+    assert may({Role.MAILROOM, Role.APPROVER}, Act.APPROVE_RESPONSE)
+
+
+def test_the_wrong_role_is_refused() -> None:
+    check_role({Role.APPROVER}, Act.APPROVE_RESPONSE)
+    with pytest.raises(Refusal) as refused:
+        check_role({Role.OFFICER}, Act.APPROVE_RESPONSE)
+    assert refused.value.code is Code.WRONG_ROLE
+    assert "approver" in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [("officer-1", True), ("a1", True), ("a", False), ("Officer", False), ("x" * 33, False), ("見本", False)],
+)
+def test_staff_ids(text: str, good: bool) -> None:
+    assert is_staff_id(text) == good
