@@ -35,7 +35,7 @@ class Content(BaseModel):
 
 
 class PostalAddress(Content):
-    """Where an envelope goes: the line of the name, the postal code (`150-8512`) and the address."""
+    """Where an envelope goes: name, postal code (`150-8512`, empty where there is none), address."""
 
     name: str
     postal_code: str
@@ -252,7 +252,7 @@ class ServiceResponse(Content):
 
 class ResponseLetter(_Letter):
     """The answer to the request (§5(2)(7)). `article` is the law's article on the request's kind in force on
-    the day of the decision, as a noun (`個人情報の保護に関する法律第28条`, `Article 28 of …`);
+    the day of the decision, as a noun (`個人情報の保護に関する法律第28条`, `Act on …, Article 28`);
     `reasons_article` the one on explaining reasons, printed where something is refused."""
 
     kind: Literal[LetterKind.RESPONSE] = LetterKind.RESPONSE

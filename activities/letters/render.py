@@ -8,7 +8,7 @@ import re
 import threading
 import unicodedata
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time
 from functools import cache
 from pathlib import Path
 from typing import Final, Literal
@@ -27,7 +27,8 @@ _FONT_PACKAGES: Final = (pylopdf_fonts_jp, pylopdf_fonts_ko, pylopdf_fonts_zh_cn
 _WHITE_SPACE: Final = frozenset("\n\r\t")
 _REORDERING: Final = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 _EPOCH: Final = date(1970, 1, 1)
-_JST: Final = timezone(timedelta(hours=9))
+_PRINTED_AT_MOST: Final = 50_000
+_printed: set[str] = set()  # characters already found to have glyphs
 
 Template = Literal["letter", "form", "glyphs"]
 
@@ -54,16 +55,25 @@ def render_form(form: Form) -> bytes:
     return _render("form", form, form.issued_on)
 
 
+def page_count(pdf: bytes) -> int:
+    """How many pages a letter or form rendered here has."""
+    return max(int(count) for count in re.findall(rb"/Type\s*/Pages\s*/Count (\d+)", pdf))
+
+
 def unprintable(text: str) -> tuple[str, ...]:
     """The characters of `text`, each once and in order, that no letter can print; `()` where all can.
 
     A character is told together with the marks and variation selectors that follow it. Line ends and tabs
-    print as white space; other control characters, private use and marks that reorder the text never print.
+    print as white space; other control characters, private use and marks that reorder the text never do.
     """
     characters = tuple(dict.fromkeys(_clusters(text)))
     refused = {character for character in characters if not _allowed(character)}
-    refused.update(_without_glyph(tuple(c for c in characters if c not in refused)))
-    return tuple(character for character in characters if character in refused)
+    asked = tuple(c for c in characters if c not in refused and c not in _printed)
+    lacking = _without_glyph(asked)
+    if len(_printed) > _PRINTED_AT_MOST:
+        _printed.clear()
+    _printed.update(c for c in asked if c not in lacking)
+    return tuple(c for c in characters if c in refused or c in lacking)
 
 
 def _render(template: Template, content: Content, day: date) -> bytes:
@@ -85,7 +95,7 @@ def _compile(template: Template, inputs: dict[str, str], day: date) -> bytes:
         sys_inputs=inputs,
         format="pdf",
         pdf_standards=["ua-1", "a-2a"],
-        timestamp=datetime.combine(day, time(), _JST),
+        timestamp=datetime.combine(day, time(), UTC),  # nine in the morning in Tokyo
     )
     if not isinstance(pdf, bytes):
         raise TemplateError(f"{template} did not compile to one document")
@@ -124,10 +134,12 @@ def _clusters(text: str) -> Iterator[str]:
 
 
 def _allowed(cluster: str) -> bool:
-    """Whether the fonts are asked at all: no control, no private use, nothing that reorders text."""
+    """Whether the fonts are asked at all: no control, no private use, nothing that reorders text, and not the
+    replacement character, which stands for one that was lost on the way."""
     return all(
         (c in _WHITE_SPACE or unicodedata.category(c) not in {"Cc", "Cs", "Co"})
         and unicodedata.bidirectional(c) not in _REORDERING
+        and c != "\N{REPLACEMENT CHARACTER}"
         for c in cluster
     )
 

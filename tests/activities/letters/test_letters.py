@@ -1,0 +1,244 @@
+"""Every letter in both languages: tagged, saying what it must, the same bytes each time."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+
+import pytest
+from pydantic import TypeAdapter
+
+from activities.letters import content
+from activities.letters.render import page_count, render_letter
+from policy.vocabulary import Language, LetterKind
+from tests.activities.letters import samples
+from tests.activities.letters.reading import metadata, reader, squeezed, words
+
+LETTERS = [
+    pytest.param(letter, id=f"{name}-{language}")
+    for language in Language
+    for name, letter in samples.letters(language).items()
+]
+
+
+def test_the_samples_hold_every_kind() -> None:
+    for language in Language:
+        assert {letter.kind for letter in samples.letters(language).values()} == set(LetterKind)
+
+
+@pytest.mark.parametrize("letter", LETTERS)
+def test_a_letter_is_tagged_and_claims_its_standards(letter: content.Letter) -> None:
+    pdf = render_letter(letter)
+    root = reader(pdf).trailer["/Root"]
+    assert root["/MarkInfo"]["/Marked"]
+    assert "/StructTreeRoot" in root
+    assert root["/Lang"] == {"ja": "ja-JP", "en": "en-GB"}[letter.language]
+    assert letter.matter.request_id in reader(pdf).metadata.title
+    claims = metadata(pdf)
+    assert "<pdfaid:part>2</pdfaid:part>" in claims
+    assert "<pdfaid:conformance>A</pdfaid:conformance>" in claims
+    assert "<pdfuaid:part>1</pdfuaid:part>" in claims
+
+
+@pytest.mark.parametrize("letter", LETTERS)
+def test_a_letter_names_its_reader_its_references_and_its_writer(letter: content.Letter) -> None:
+    text = words(render_letter(letter))
+    said = [
+        letter.addressee.name,
+        letter.addressee.address,
+        letter.addressee.postal_code,
+        letter.matter.request_id,
+        letter.letter_id,
+        letter.clause,
+        letter.letterhead.company,
+        letter.letterhead.contact.name,
+        letter.letterhead.contact.clause,
+        "2018年11月9日",
+    ]
+    assert [value for value in said if squeezed(value) not in text] == []
+
+
+@pytest.mark.parametrize("letter", LETTERS)
+def test_a_letter_is_the_same_bytes_each_time(letter: content.Letter) -> None:
+    assert render_letter(letter) == render_letter(letter.model_copy(deep=True))
+
+
+def test_a_letter_is_dated_with_its_own_day() -> None:
+    created = reader(render_letter(samples.invoice(Language.JA))).metadata.creation_date
+    assert created is not None
+    assert created.isoformat() == "2018-11-09T00:00:00+00:00"
+
+
+def test_letters_render_from_many_threads_at_once() -> None:
+    letters = [samples.invoice(language, letter_id=f"L-{n}") for n in range(8) for language in Language]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(render_letter, letters))
+    assert together == [render_letter(letter) for letter in letters]
+
+
+def test_a_letter_reads_back_from_json_by_its_kind() -> None:
+    adapter: TypeAdapter[content.Letter] = TypeAdapter(content.Letter)
+    for letter in samples.letters(Language.JA).values():
+        assert adapter.validate_json(letter.model_dump_json()) == letter
+
+
+@pytest.mark.parametrize("language", Language)
+def test_an_invoice_says_what_to_pay_where_and_until_when_on_one_page(language: Language) -> None:
+    pdf = render_letter(samples.invoice(language))
+    text = words(pdf)
+    said = [
+        "10,800円",
+        "5,400円",
+        "800円",
+        "8%",
+        "12345674",
+        "1234567",
+        "9999",
+        "001",
+        "INV-2018-000001",
+        "2018年12月9日",
+    ]
+    assert [value for value in said if squeezed(value) not in text] == []
+    assert page_count(pdf) == 1
+
+
+def test_a_qualified_invoice_bears_the_registration_number() -> None:
+    invoice = samples.invoice(Language.JA).model_copy(update={"registration_number": "T1234567890123"})
+    assert "登録番号T1234567890123" in words(render_letter(invoice))
+
+
+def test_an_english_invoice_reads_the_untranslated_amount_and_date() -> None:
+    text = words(render_letter(samples.invoice(Language.EN)))
+    assert "10,800円(JPY10,800)" in text
+    assert "2018年12月9日(9December2018)" in text
+
+
+def test_a_reminder_asks_for_the_rest_only() -> None:
+    text = words(render_letter(samples.letters(Language.JA)["payment_reminder"]))
+    assert "864円" in text
+    assert "9,936円のお支払いを確認いたしました" in text
+
+
+@pytest.mark.parametrize("language", Language)
+def test_a_deficiency_letter_names_each_shortcoming_its_remedy_and_clause(language: Language) -> None:
+    text = words(render_letter(samples.letters(language)["deficiency"]))
+    ja = [
+        "住民票",
+        "外国人登録原票記載事項証明書",
+        "運転免許証",
+        "印鑑登録証明書",
+        "1か月以内",
+        "原本をお送りください",
+    ]
+    en = [
+        "Certificate of Residence",
+        "passport",
+        "Seal Registration Certificate",
+        "less than one month",
+        "the original",
+    ]
+    for value in [*(ja if language is Language.JA else en), "§5(2)(3)", "§5(2)(4)", "2018年12月9日"]:
+        assert squeezed(value) in text
+
+
+def test_an_officers_own_remark_is_printed() -> None:
+    letter = samples.letters(Language.JA)["deficiency"]
+    assert isinstance(letter, content.DeficiencyLetter)
+    remark = letter.shortcomings[0].model_copy(update={"remark": "裏面もお送りください。"})
+    assert "裏面もお送りください。" in words(
+        render_letter(letter.model_copy(update={"shortcomings": (remark,)}))
+    )
+
+
+@pytest.mark.parametrize("language", Language)
+def test_a_response_prints_data_and_what_is_withheld_with_ground_and_article(language: Language) -> None:
+    letter = samples.response(language)
+    text = words(render_letter(letter))
+    for service in letter.services:
+        assert squeezed(service.service) in text
+        for table in service.data:
+            assert squeezed(table.category) in text
+            assert all(squeezed(row.label + row.value) in text for row in table.rows)
+        for item in service.withheld:
+            assert squeezed(item.ground)[:12] in text
+    assert squeezed(letter.article)[:20] in text
+
+
+def test_a_long_response_breaks_over_pages_and_repeats_the_head_of_its_table() -> None:
+    letter = samples.response(Language.JA, rows=300)
+    pdf = render_letter(letter)
+    pages = [squeezed(page.extract_text()) for page in reader(pdf).pages]
+    assert page_count(pdf) == len(pages) > 5
+    assert all("利用情報項目内容" in page for page in pages[1:-2])
+    assert all(f"{number}/{len(pages)}" in page for number, page in enumerate(pages, start=1))
+    assert all(f"Instance{n + 1:04}" in "".join(pages) for n in range(300))
+
+
+def test_usage_purposes_keep_the_policys_own_numbers() -> None:
+    text = words(render_letter(samples.purposes(Language.EN)))
+    assert all(f"{n}.Tasksrelating" in text for n in range(1, 20))
+
+
+def test_a_representatives_letter_names_the_principal() -> None:
+    letter = samples.invoice(Language.JA, addressee=samples.addressee(Language.JA, on_behalf_of="見本 太郎"))
+    assert "見本太郎様代理人見本花子様" in words(render_letter(letter))
+
+
+HOSTILE = (
+    '#panic("x") *bold* _it_ @ref $x$ <label> `raw` = head\n'
+    "\"quoted\" 'single' \\ \\u{41} // /* </script> #{1+1} #sys.inputs ~ -- ... - item"
+)
+
+
+@pytest.mark.parametrize("language", Language)
+def test_nothing_in_a_letter_is_ever_markup(language: Language) -> None:
+    hostile = samples.addressee(language, name=HOSTILE, address=HOSTILE, on_behalf_of=HOSTILE)
+    text = words(render_letter(samples.response(language, addressee=hostile)))
+    assert text.count(squeezed(HOSTILE)) >= 3
+    letter = samples.letters(language)["extension"].model_copy(update={"reason": HOSTILE})
+    assert squeezed(HOSTILE) in words(render_letter(letter))
+
+
+def test_line_breaks_of_every_kind_break_lines() -> None:
+    letter = samples.letters(Language.EN)["extension"].model_copy(
+        update={"reason": "one\r\ntwo\rthree\tfour"}
+    )
+    text = "\n".join(page.extract_text() for page in reader(render_letter(letter)).pages)
+    assert "one\n" in text
+    assert "two\n" in text
+    assert "three four" in text
+
+
+def test_a_long_name_and_address_stay_in_the_window() -> None:
+    """They grow smaller, not longer: the title stays where it was."""
+    usual = render_letter(samples.invoice(Language.JA))
+    long = samples.addressee(Language.JA, name="見本" * 30, address="東京都渋谷区桜丘町二十六番一号" * 6)
+    assert _height_of("請求書", render_letter(samples.invoice(Language.JA, addressee=long))) == _height_of(
+        "請求書", usual
+    )
+
+
+def _height_of(text: str, pdf: bytes) -> float:
+    """Where the first piece of text that is exactly this stands, in points from the foot of page 1."""
+    found: list[float] = []
+
+    def visit(piece: str, _cm: list[float], tm: list[float], _font: object, _size: float) -> None:
+        if piece.strip() == text:
+            found.append(round(tm[5], 1))
+
+    reader(pdf).pages[0].extract_text(visitor_text=visit)
+    return found[0]
+
+
+def test_letters_without_a_date_of_receipt_or_data_still_read() -> None:
+    letter = content.NoDataLetter(
+        **samples.common(Language.EN, "§5(1)", matter=samples.matter(Language.EN, received_on=None)),
+        article=samples.ARTICLE[Language.EN],
+    )
+    text = words(render_letter(letter))
+    assert "None" not in text
+    assert "Nofeeischarged" in text
+
+
+def test_errors_do_not_quote_what_a_letter_says() -> None:
+    with pytest.raises(ValueError) as caught:
+        content.Addressee(name="見本 花子", postal_code=date(2018, 11, 2), address="")  # type: ignore[arg-type]
+    assert "2018" not in str(caught.value)
