@@ -25,6 +25,11 @@ PASSTHROUGH = (
     "activities",
     "records",
     "runtime",
+    "workflows.case",
+    "workflows.explanation",
+    "workflows.messages",
+    "workflows.search_attributes",
+    "workflows.task_queue",
     "cryptography",
     "dateutil",
     "holidays",
@@ -36,7 +41,12 @@ PASSTHROUGH = (
     "structlog",
     "typst",
 )
-"""Modules the sandbox does not load again: pure, or never called in a workflow. `workflows` stays inside."""
+"""Modules the sandbox does not load again: pure, or never called in a workflow.
+
+The workflows themselves stay inside, where a call to the clock or to chance is caught; only their models and
+words are let through, because building models is what costs: 25 ms of CPU for each new request without, 5 ms
+with. Without cached bytecode (`PYTHONDONTWRITEBYTECODE`) it is 33 and 14: compile it into an image.
+"""
 
 
 class KaijiPayloadConverter(CompositePayloadConverter):

@@ -117,6 +117,8 @@ class Stack:
     def _environment(self) -> dict[str, str]:
         """The user's environment, with everything in it that could lead to other servers replaced."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
+        # Without cached bytecode the sandbox would compile the workflows anew for each request.
+        inherited.pop("PYTHONDONTWRITEBYTECODE", None)
         return inherited | {
             "KAIJI_HOME": str(self._home),
             "KAIJI_KEYRING_PATH": str(self._settings.keyring_file.absolute()),
