@@ -29,6 +29,8 @@ class Code(StrEnum):
     EXTENSION_USED = "extension_used"
     LETTER_STATE = "letter_state"
     DEPOSIT_NOT_ASSIGNABLE = "deposit_not_assignable"
+    NOTICE_CONFLICT = "notice_conflict"
+    NOT_AUTHENTIC = "not_authentic"
 
     NOT_FOUND = "not_found"
     UNKNOWN_REQUEST = "unknown_request"
@@ -36,6 +38,7 @@ class Code(StrEnum):
     UNKNOWN_DEPOSIT = "unknown_deposit"
 
     SERVICE_UNREACHABLE = "service_unreachable"
+    HOME_IN_USE = "home_in_use"
 
     @property
     def exit_status(self) -> int:
@@ -53,6 +56,7 @@ _EXIT_STATUS = {
     Code.UNKNOWN_LETTER: 4,
     Code.UNKNOWN_DEPOSIT: 4,
     Code.SERVICE_UNREACHABLE: 5,
+    Code.HOME_IN_USE: 5,
 }
 
 

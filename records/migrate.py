@@ -33,7 +33,12 @@ def current(url: str) -> str | None:
     """The database's revision, None for an empty one. Raises ``Unreachable`` and ``Misconfigured``."""
     address = psycopg_url(url)
     with out_of_reach(address), _engine(address).connect() as conn:
-        return MigrationContext.configure(conn).get_current_revision()
+        return revision(conn)
+
+
+def revision(conn: Connection) -> str | None:
+    """The revision of the database this connection leads to, None for an empty one."""
+    return MigrationContext.configure(conn).get_current_revision()
 
 
 def head() -> str:

@@ -35,6 +35,10 @@ class Settings(BaseSettings):
     """The keyring's file; HOME/keyring.json unless set."""
     gateway_host: str = "127.0.0.1"
     gateway_port: Port = 8700
+    codec_server: bool = False
+    """Whether the gateway decodes payloads for the Temporal UI: in development only."""
+    codec_origin: str | None = None
+    """The one web origin whose pages may ask it to: the Temporal UI's, ``http://127.0.0.1:8233``."""
     health_host: str = "127.0.0.1"
     health_port: Port = 8701
     """Where the worker tells whether it is alive."""

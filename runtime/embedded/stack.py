@@ -125,6 +125,8 @@ class Stack:
             "KAIJI_DATABASE_URL": self._postgres.url(DATABASE),
             "KAIJI_GATEWAY_HOST": "127.0.0.1",
             "KAIJI_GATEWAY_PORT": str(self._gateway_port),
+            "KAIJI_CODEC_SERVER": "1" if self._codec_url else "0",
+            "KAIJI_CODEC_ORIGIN": self._temporal.ui_url or "",
             "KAIJI_HEALTH_HOST": "127.0.0.1",
             "KAIJI_HEALTH_PORT": str(self._health_port),
             "TEMPORAL_ADDRESS": self._temporal.address,

@@ -9,7 +9,7 @@ from policy.vocabulary import DocumentKind
 EXIT = {
     2: {"malformed", "bad_tracking_number", "unknown_service", "reason_required"},
     4: {"not_found", "unknown_request", "unknown_letter", "unknown_deposit"},
-    5: {"service_unreachable"},
+    5: {"service_unreachable", "home_in_use"},
 }
 
 
