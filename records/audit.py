@@ -9,10 +9,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import cast
 
 from pydantic import JsonValue
-from sqlalchemy import Row, exists, func, insert, select
+from sqlalchemy import Row, Select, exists, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from records.encoding import canonical_json, joined
@@ -83,18 +82,11 @@ async def append(
     """
     checked = _checked(detail or {})
     await lock_chain(conn, case_id)
-    if key is not None and await _has_key(conn, case_id, key):
+    state = (await conn.execute(_state(case_id, key))).one()
+    if state.known:
         return False
-    last = (
-        await conn.execute(
-            select(audit.c.seq, audit.c.digest)
-            .where(audit.c.case_id == case_id)
-            .order_by(audit.c.seq.desc())
-            .limit(1)
-        )
-    ).one_or_none()
-    seq, previous = (last.seq + 1, last.digest) if last else (1, GENESIS)
-    instant = await _instant(conn, at)
+    seq, previous = (state.seq + 1, state.digest) if state.seq else (1, GENESIS)
+    instant = _utc(at or state.now)
     digest = _digest(case_id, seq, instant, actor, act, checked, key, previous)
     await conn.execute(
         insert(audit).values(
@@ -120,7 +112,7 @@ async def lock_chain(conn: AsyncConnection, case_id: str) -> None:
 async def events(conn: AsyncConnection, case_id: str) -> list[Event]:
     """The chain of a case, oldest event first; empty for a case nobody has acted on."""
     rows = await conn.execute(select(audit).where(audit.c.case_id == case_id).order_by(audit.c.seq))
-    return [Event(**{**row._mapping, "at": row.at.astimezone(UTC)}) for row in rows]
+    return [Event(**{**row._mapping, "at": _utc(row.at)}) for row in rows]
 
 
 async def head(conn: AsyncConnection, case_id: str) -> bytes:
@@ -143,7 +135,7 @@ async def verify(conn: AsyncConnection, case_id: str | None = None) -> Verificat
     cases = count = 0
     broken: list[Broken] = []
     before: Row[tuple[object, ...]] | None = None
-    async with conn.stream(wanted.execution_options(yield_per=1000)) as rows:
+    async with conn.stream(wanted.execution_options(yield_per=500)) as rows:
         async for row in rows:
             if before is None or before.case_id != row.case_id:
                 cases += 1
@@ -186,14 +178,19 @@ async def _cut_off(conn: AsyncConnection, case_id: str | None) -> list[Broken]:
     return found
 
 
-async def _has_key(conn: AsyncConnection, case_id: str, key: str) -> bool:
-    found = await conn.scalar(select(audit.c.seq).where(audit.c.case_id == case_id, audit.c.key == key))
-    return found is not None
+def _state(case_id: str, key: str | None) -> Select[tuple[datetime, bool, int | None, bytes | None]]:
+    """What the next event needs to know of its chain: whether its key is there, the last event, the time."""
+    of_case = audit.c.case_id == case_id
+    last = select(audit).where(of_case).order_by(audit.c.seq.desc()).limit(1).subquery()
+    return select(
+        func.clock_timestamp().label("now"),
+        exists().where(of_case, audit.c.key == key).label("known"),
+        select(last.c.seq).scalar_subquery().label("seq"),
+        select(last.c.digest).scalar_subquery().label("digest"),
+    )
 
 
-async def _instant(conn: AsyncConnection, at: datetime | None) -> datetime:
-    if at is None:
-        at = cast(datetime, await conn.scalar(select(func.clock_timestamp())))
+def _utc(at: datetime) -> datetime:
     if at.tzinfo is None:
         raise ValueError("the instant of an event needs a time zone")
     return at.astimezone(UTC)

@@ -218,7 +218,7 @@ async def list_envelopes(conn: AsyncConnection, request_id: str) -> list[Envelop
         .where(envelopes.c.request_id == request_id)
         .order_by(envelopes.c.number)
     )
-    return [EnvelopeRow(*row) for row in rows.tuples()]
+    return [EnvelopeRow(*row) for row in rows]
 
 
 async def attached_documents(conn: AsyncConnection, request_id: str) -> list[SubmittedDocument]:

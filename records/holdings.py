@@ -142,7 +142,7 @@ async def count_by_service(conn: AsyncConnection) -> dict[str, int]:
         .group_by(holding_subjects.c.service)
         .order_by(holding_subjects.c.service)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 async def _write(
@@ -182,7 +182,7 @@ async def _read(
     rows = await conn.execute(
         select(holdings.c.category, holdings.c.content_id).where(holdings.c.subject_id == subject_id)
     )
-    content_ids = {Category(category): content_id for category, content_id in rows.tuples()}
+    content_ids = {Category(category): content_id for category, content_id in rows}
     return (
         await vault.unseal_model(conn, person_id, Person),
         {

@@ -90,6 +90,11 @@ async def list_of_request(conn: AsyncConnection, request_id: str) -> list[Letter
     return await _rows(conn, letters.c.request_id == request_id)
 
 
+async def exists(conn: AsyncConnection, letter_id: str) -> bool:
+    """Whether this letter was queued."""
+    return await conn.scalar(select(letters.c.id).where(letters.c.id == letter_id)) is not None
+
+
 async def pdf(conn: AsyncConnection, vault: Vault, letter_id: str) -> bytes:
     """The letter to print. Raises ``Refusal`` (unknown_letter), ``Destroyed``, ``Tampered``."""
     row = await _row(conn, letter_id, lock=False)

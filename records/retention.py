@@ -259,7 +259,7 @@ async def list_holds(conn: AsyncConnection, request_id: str) -> list[Hold]:
         .where(holds.c.request_id == request_id)
         .order_by(holds.c.number)
     )
-    return [Hold(*row) for row in rows.tuples()]
+    return [Hold(*row) for row in rows]
 
 
 async def due(conn: AsyncConnection, on: date) -> list[Due]:
@@ -311,7 +311,7 @@ async def _delete_deposits(conn: AsyncConnection, request_id: str, rows: dict[st
         .where(deposits.c.request_id == request_id)
         .returning(deposits.c.source, deposits.c.deposit_id)
     )
-    keys = gone.tuples().all()
+    keys = gone.all()
     rows["deposits"] = len(keys)
     rows["webhooks"] = 0
     for source, deposit_id in keys:

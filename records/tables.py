@@ -43,7 +43,7 @@ def _now() -> Column[object]:
     return Column("recorded_at", DateTime(timezone=True), nullable=False, server_default=func.now())
 
 
-# ── who may act ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── who may act ───────────────────────────────────────────────────────────────────────────────────────────
 
 staff = Table(
     "staff",
@@ -54,7 +54,7 @@ staff = Table(
     _now(),
 )
 
-# ── what is sealed, and its keys ────────────────────────────────────────────────────────────────────────────
+# ── what is sealed, and its keys ──────────────────────────────────────────────────────────────────────────
 
 data_keys = Table(
     "data_keys",
@@ -82,7 +82,7 @@ vault = Table(
     Index(None, "case_id", "record_class"),
 )
 
-# ── what was done, by whom ──────────────────────────────────────────────────────────────────────────────────
+# ── what was done, by whom ────────────────────────────────────────────────────────────────────────────────
 
 audit = Table(
     "audit",
@@ -100,7 +100,7 @@ audit = Table(
     UniqueConstraint("case_id", "key"),
 )
 
-# ── requests and what arrived for them ──────────────────────────────────────────────────────────────────────
+# ── requests and what arrived for them ────────────────────────────────────────────────────────────────────
 
 counters = Table(
     "counters",
@@ -172,7 +172,7 @@ documents = Table(
     Index(None, "request_id"),
 )
 
-# ── letters ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── letters ───────────────────────────────────────────────────────────────────────────────────────────────
 
 letters = Table(
     "letters",
@@ -198,7 +198,7 @@ letters = Table(
     Index(None, "state"),
 )
 
-# ── money ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── money ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 invoices = Table(
     "invoices",
@@ -256,7 +256,7 @@ webhooks = Table(
     UniqueConstraint("source", "deposit_id", "type"),
 )
 
-# ── the register of personal data ───────────────────────────────────────────────────────────────────────────
+# ── the register of personal data ─────────────────────────────────────────────────────────────────────────
 
 holdings = Table(
     "holdings",
@@ -286,7 +286,7 @@ holding_subjects = Table(
     Index(None, "name_index"),
 )
 
-# ── decisions, holds, certificates ──────────────────────────────────────────────────────────────────────────
+# ── decisions, holds, certificates ────────────────────────────────────────────────────────────────────────
 
 notes = Table(
     "notes",  # free text of staff and what was gathered, sealed; only the id travels

@@ -160,7 +160,7 @@ class Vault:
             .cte("gone")
         )
         counts = await conn.execute(select(gone.c.label, func.count()).group_by(gone.c.label))
-        return Destruction(counts=dict(counts.tuples().all()), key_ids=key_ids)
+        return Destruction(counts=dict(counts.all()), key_ids=key_ids)
 
     async def rewrap(self, conn: AsyncConnection, limit: int = 500) -> int:
         """Wrap up to ``limit`` data keys anew, under the current key-encryption key; answers how many.
