@@ -1,0 +1,138 @@
+"""The worker process: workflows and activities on one task queue, against any Temporal.
+
+Temporal is found by its own `TEMPORAL_*` variables, everything else by `KAIJI_*` (`runtime.settings`). Run as
+`python -m worker` or `kaiji-worker`; it stops on SIGTERM or SIGINT after the activities under way have ended.
+"""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import PollerBehaviorAutoscaling, Worker
+
+from activities.casework import CaseActivities
+from activities.destruction import DestructionActivities
+from activities.errors import RefusalInterceptor
+from activities.holdings import HoldingsActivities
+from activities.invoicing import InvoicingActivities
+from activities.ledger import LedgerActivities
+from activities.mailing import MailingActivities
+from records.database import Database
+from runtime import logging
+from runtime.errors import Unreachable
+from runtime.health import Health
+from runtime.keys import Keyring
+from runtime.settings import Settings
+from runtime.temporal import connect
+from workflows import search_attributes
+from workflows.deposit import Deposit
+from workflows.disclosure_request import DisclosureRequest
+from workflows.task_queue import TASK_QUEUE
+
+WORKFLOWS: Sequence[type] = (DisclosureRequest, Deposit)
+GRACE = timedelta(seconds=35)
+"""How long activities under way may take to end: longer than any of them is given."""
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+def create_worker(
+    client: Client, database: Database, keyring: Keyring, *, task_queue: str = TASK_QUEUE
+) -> Worker:
+    """A worker for everything Kaiji runs."""
+    case, holdings = CaseActivities(database), HoldingsActivities(database, keyring)
+    invoicing, mailing = InvoicingActivities(database), MailingActivities(database)
+    ledger, destruction = LedgerActivities(database), DestructionActivities(database)
+    return Worker(
+        client,
+        task_queue=task_queue,
+        workflows=WORKFLOWS,
+        activities=[
+            case.record_act,
+            case.record_mail,
+            case.record_hold,
+            case.assess_documents,
+            case.close_request,
+            holdings.locate,
+            holdings.prepare_response,
+            invoicing.issue_invoice,
+            invoicing.read_payments,
+            invoicing.close_invoice,
+            mailing.queue_letter,
+            ledger.match_deposit,
+            ledger.assign_deposit,
+            ledger.remind_of_suspense,
+            destruction.destroy_class,
+        ],
+        interceptors=[RefusalInterceptor()],
+        graceful_shutdown_timeout=GRACE,
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+    )
+
+
+async def register_search_attributes(client: Client) -> None:
+    """Register what operators filter by, where this client may; where it may not, say how (Temporal Cloud)."""
+    request = AddSearchAttributesRequest(
+        namespace=client.namespace,
+        search_attributes={name: kind.value for name, kind in search_attributes.ALL.items()},  # type: ignore[misc]
+    )
+    try:
+        await client.operator_service.add_search_attributes(request, timeout=timedelta(seconds=10))
+    except RPCError as error:
+        if error.status is not RPCStatusCode.ALREADY_EXISTS:
+            log.warning(
+                "search attributes not registered",
+                status=error.status.name,
+                names=list(search_attributes.ALL),
+            )
+
+
+async def run(settings: Settings) -> None:
+    """Work until told to stop. Waits for Temporal and the database as long as they are out of reach."""
+    keyring = Keyring.from_settings(settings)
+    database = Database(settings.database(), keyring)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with contextlib.AsyncExitStack() as exits:
+        exits.push_async_callback(database.dispose)
+        health = await exits.enter_async_context(Health(settings.health_host, settings.health_port))
+        client = await _reach(settings, keyring, stop)
+        if client is None:
+            return
+        await register_search_attributes(client)
+        worker = create_worker(client, database, keyring)
+        health.ready_when(lambda: worker.is_running)
+        async with worker:
+            log.info("worker is up", task_queue=TASK_QUEUE, namespace=client.namespace)
+            await stop.wait()
+            log.info("worker is stopping", grace_seconds=GRACE.total_seconds())
+
+
+async def _reach(settings: Settings, keyring: Keyring, stop: asyncio.Event) -> Client | None:
+    while not stop.is_set():
+        try:
+            return await connect(settings, keyring)
+        except Unreachable as error:
+            log.warning("waiting for Temporal", hint=error.hint)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), timeout=2)
+    return None
+
+
+def main() -> None:
+    """The entry point of the worker process."""
+    settings = Settings.load()
+    logging.configure(settings)
+    asyncio.run(run(settings))
+
+
+if __name__ == "__main__":
+    main()

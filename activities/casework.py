@@ -1,0 +1,135 @@
+"""The case file as the workflow needs it: acts recorded, documents judged, requests closed."""
+
+from uuid import UUID
+
+from temporalio import activity
+
+from activities.acting import acting
+from activities.letters.names import unprintable_fields
+from activities.messages import (
+    ActToRecord,
+    Assessed,
+    Closed,
+    CloseOrder,
+    HoldToRecord,
+    MailToRecord,
+)
+from policy.assessment import assess, unprintable_name
+from policy.deadlines import Terms
+from policy.registry import pack_in_force
+from policy.retention import expiries
+from policy.roles import Act
+from policy.vocabulary import DocumentKind, MailEvent
+from records import audit, envelopes, letters, requests, retention
+from records.database import Database
+
+
+class CaseActivities:
+    """Each is one transaction; a repeat under the same key changes nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @activity.defn
+    async def record_act(self, order: ActToRecord) -> None:
+        """Ask the staff register whether the actor may, and write the act to the audit trail.
+
+        Raises `Refusal` (unknown_staff, wrong_role); the attempt is in the audit trail then.
+        """
+        async with acting(self._database, order.request_id, order.by, Act(order.act), order.key) as conn:
+            detail = {name: value for name, value in order.detail.items() if value not in (None, [])}
+            await audit.append(
+                conn,
+                order.request_id,
+                actor=order.by,
+                act=order.act,
+                detail={"on": order.on.isoformat(), **detail},
+                key=order.key,
+            )
+
+    @activity.defn
+    async def record_mail(self, order: MailToRecord) -> None:
+        """Record what happened to a letter. Raises `Refusal` (unknown_staff, wrong_role, letter_state)."""
+        async with acting(self._database, order.request_id, order.by, Act.RECORD_MAIL, order.key) as conn:
+            posted = order.event is MailEvent.POSTED
+            await letters.mark(
+                conn,
+                order.letter_id,
+                event=order.event,
+                on=order.on,
+                tracking_number=order.tracking_number if posted else None,
+                reason_id=UUID(order.note_id) if order.note_id else None,
+            )
+            await audit.append(
+                conn,
+                order.request_id,
+                actor=order.by,
+                act=f"letter_{order.event.value}",
+                detail={
+                    "letter": order.letter_id,
+                    "on": order.on.isoformat(),
+                    **({"tracking_number": order.tracking_number} if order.tracking_number else {}),
+                },
+                key=order.key,
+            )
+
+    @activity.defn
+    async def record_hold(self, order: HoldToRecord) -> None:
+        """Place or release a hold; it stands against destruction from the moment this returns (§1)."""
+        act = Act.RELEASE_HOLD if order.release else Act.PLACE_HOLD
+        async with acting(self._database, order.request_id, order.by, act, order.key) as conn:
+            if order.release:
+                await retention.release_hold(
+                    conn, request_id=order.request_id, number=order.number, by=order.by, on=order.on
+                )
+            else:
+                await retention.place_hold(
+                    conn,
+                    request_id=order.request_id,
+                    number=order.number,
+                    by=order.by,
+                    on=order.on,
+                    note_id=UUID(order.note_id) if order.note_id else None,
+                )
+
+    @activity.defn
+    async def assess_documents(self, request_id: str) -> Assessed:
+        """Judge all documents attached to a request by the policy of the day it was first received (§5(2)(3),
+        (4)).
+        """
+        async with self._database.begin() as conn:
+            request = await requests.find(conn, request_id)
+            attached = [e for e in await envelopes.list_envelopes(conn, request_id) if e.attached]
+            documents = await envelopes.attached_documents(conn, request_id)
+            people = await requests.parties(conn, self._database.vault, request_id)
+            pack = pack_in_force(attached[0].received_on)
+            await requests.decide_by(conn, request_id, pack.version)
+        findings = assess(documents, request.capacity, pack).findings
+        if people is not None and any(unprintable_fields(people.principal, people.applicant)):
+            findings += (unprintable_name(DocumentKind.REQUEST_FORM),)
+        return Assessed(
+            terms=Terms.of(pack),
+            kind=request.kind,
+            capacity=request.capacity,
+            subject_matter=request.subject_matter,
+            language=request.language,
+            services=request.services,
+            envelopes=len(attached),
+            received_on=attached[-1].received_on,
+            complete=not findings,
+            findings=findings,
+        )
+
+    @activity.defn
+    async def close_request(self, order: CloseOrder) -> Closed:
+        """Close a request and reckon when its record classes expire (§1, Period of Retention)."""
+        async with self._database.begin() as conn:
+            await requests.close(conn, order.request_id, order.outcome, order.on)
+        return Closed(
+            expiries=expiries(
+                order.terms,
+                delivered_on=order.delivered_on,
+                closed_on=order.on,
+                invoiced_on=order.invoiced_on,
+            )
+        )

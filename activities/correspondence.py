@@ -1,0 +1,281 @@
+"""Writes a letter: what the policy pack, the case file and the order say, as the content the templates print.
+
+Letters go to the sender whose identity is verified: a proxy or representative gets them in their own name,
+with the principal named (§5(2)(6), §5(2)(7)).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from activities.letters.content import (
+    Addressee,
+    BankAccount,
+    ContactPoint,
+    DeficiencyLetter,
+    DocumentsLapsedLetter,
+    DocumentsReminderLetter,
+    ExtensionLetter,
+    InvoiceLetter,
+    InvoiceLine,
+    Letter,
+    Letterhead,
+    Matter,
+    NoDataLetter,
+    Payment,
+    PaymentLapsedLetter,
+    PaymentReminderLetter,
+    PostalAddress,
+    RedirectLetter,
+    ResponseLetter,
+    ServiceResponse,
+    Shortcoming,
+    WithdrawalLetter,
+)
+from activities.letters.names import printable
+from activities.messages import LetterOrder
+from policy.findings import Finding
+from policy.law import SUBJECT_OF, Subject, article
+from policy.pack import Pack
+from policy.vocabulary import DocumentKind, Kind, Language, LetterKind, Outcome
+from records.invoices import InvoiceRow
+from records.requests import Parties, RequestRow
+
+
+@dataclass(frozen=True)
+class File:
+    """What a letter draws on, read and opened in one transaction; forgotten when the letter is rendered."""
+
+    pack: Pack
+    request: RequestRow
+    parties: Parties
+    received_on: date | None
+    invoice: InvoiceRow | None = None
+    paid: int = 0
+    responses: tuple[ServiceResponse, ...] = ()
+    reason: str | None = None
+
+
+def compose(order: LetterOrder, file: File) -> Letter:
+    """The content of any letter but the invoice. Raises `KeyError` for a kind that is not written here."""
+    return _WRITERS[order.kind](order, file, _common(order, file))
+
+
+def compose_invoice(order: LetterOrder, file: File, invoice: InvoiceRow) -> InvoiceLetter:
+    """The invoice for the handling fee: one line per service in which data was found (§5(2)(6))."""
+    language = file.request.language
+    return InvoiceLetter(
+        **_common(order, file),
+        clause="§5(2)(6)",
+        invoice_number=invoice.number,
+        lines=tuple(
+            InvoiceLine(service=file.pack.service(line.service).name.of(language), amount=line.amount)
+            for line in invoice.lines
+        ),
+        total=invoice.total,
+        tax=invoice.tax,
+        tax_rate=invoice.tax_rate,
+        payment=_payment(file, invoice, invoice.total),
+    )
+
+
+def letterhead(pack: Pack, language: Language) -> Letterhead:
+    """Who writes, and where to complain (§6)."""
+    operator, point = pack.operator, pack.contact_points[0]
+    return Letterhead(
+        company=operator.name.of(language),
+        department=operator.department.of(language),
+        postal_code=operator.address.postal_code,
+        address=operator.address.lines.of(language),
+        contact=ContactPoint(
+            name=point.name.of(language), lines=(point.matter.of(language),), clause=point.citation
+        ),
+    )
+
+
+def envelope_address(pack: Pack, language: Language) -> PostalAddress:
+    """Where envelopes are sent to, by certified mail (§5(2)(5))."""
+    operator = pack.operator
+    return PostalAddress(
+        name=f"{operator.name.of(language)} {operator.department.of(language)}",
+        postal_code=operator.address.postal_code,
+        address=operator.address.lines.of(language),
+    )
+
+
+def _common(order: LetterOrder, file: File) -> dict[str, Any]:
+    request, language = file.request, file.request.language
+    principal, applicant = file.parties.principal, file.parties.applicant
+    sender = applicant or principal
+    return {
+        "language": language,
+        "letter_id": order.letter_id,
+        "date": order.on,
+        "letterhead": letterhead(file.pack, language),
+        "addressee": Addressee(
+            name=printable(sender.name),
+            postal_code=sender.postal_code or "",
+            address=printable(sender.address),
+            on_behalf_of=printable(principal.name) if applicant else None,
+        ),
+        "matter": Matter(
+            request_id=request.id,
+            kind=request.kind,
+            amendment=request.detail_kind if request.kind is Kind.AMENDMENT else None,
+            cessation=request.detail_kind if request.kind is Kind.CESSATION else None,
+            services=tuple(file.pack.service(service).name.of(language) for service in request.services),
+            received_on=file.received_on,
+        ),
+    }
+
+
+def _deficiency(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter:
+    return DeficiencyLetter(
+        **common,
+        clause="§5(2)(3)",
+        shortcomings=tuple(_shortcoming(file.pack, finding) for finding in order.findings),
+        answer_by=_due(order),
+        send_to=envelope_address(file.pack, file.request.language),
+    )
+
+
+def _documents_reminder(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter:
+    return DocumentsReminderLetter(
+        **common,
+        clause="§5(2)(3)",
+        shortcomings=tuple(_shortcoming(file.pack, finding) for finding in order.findings),
+        answer_by=_due(order),
+        send_to=envelope_address(file.pack, file.request.language),
+    )
+
+
+def _documents_lapsed(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter:
+    return DocumentsLapsedLetter(**common, clause="§5(2)(3)", due_on=_due(order))
+
+
+def _payment_reminder(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter:
+    invoice = _invoice(file)
+    return PaymentReminderLetter(
+        **common,
+        clause="§5(2)(6)",
+        invoice_number=invoice.number,
+        invoiced_on=invoice.issued_on,
+        total=invoice.total,
+        paid=file.paid,
+        payment=_payment(file, invoice, max(0, invoice.total - file.paid)),
+    )
+
+
+def _payment_lapsed(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter:
+    invoice = _invoice(file)
+    return PaymentLapsedLetter(
+        **common,
+        clause="§5(2)(6)",
+        invoice_number=invoice.number,
+        invoiced_on=invoice.issued_on,
+        total=invoice.total,
+        paid=file.paid,
+        due_on=invoice.due_on,
+    )
+
+
+def _response(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter:
+    language = file.request.language
+    withheld = any(answer.outcome is Outcome.REFUSED or answer.withheld for answer in file.responses)
+    return ResponseLetter(
+        **common,
+        clause="§5(2)(7)",
+        article=_article(order, file),
+        reasons_article=article(Subject.EXPLAINING_REASONS, order.on, language) if withheld else None,
+        services=file.responses,
+    )
+
+
+def _no_data(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter:
+    return NoDataLetter(**common, clause="§5(1)", article=_article(order, file))
+
+
+def _redirect(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter:
+    administrator = file.pack.shareholder_register_administrator
+    return RedirectLetter(
+        **common,
+        clause="§5(1)",
+        administrator=ContactPoint(
+            name=administrator.name.of(file.request.language), clause=administrator.citation
+        ),
+    )
+
+
+def _withdrawal(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter:
+    return WithdrawalLetter(**common, clause="§5(2)", withdrawn_on=order.on, paid=file.paid)
+
+
+def _extension(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter:
+    return ExtensionLetter(
+        **common,
+        clause="§5(1)",
+        previous_until=order.previous_due_on or order.on,
+        until=_due(order),
+        reason=printable(file.reason or ""),
+    )
+
+
+_WRITERS: dict[LetterKind, Callable[[LetterOrder, File, dict[str, Any]], Letter]] = {
+    LetterKind.DEFICIENCY: _deficiency,
+    LetterKind.DOCUMENTS_REMINDER: _documents_reminder,
+    LetterKind.DOCUMENTS_LAPSED: _documents_lapsed,
+    LetterKind.PAYMENT_REMINDER: _payment_reminder,
+    LetterKind.PAYMENT_LAPSED: _payment_lapsed,
+    LetterKind.RESPONSE: _response,
+    LetterKind.NO_DATA: _no_data,
+    LetterKind.REDIRECT: _redirect,
+    LetterKind.WITHDRAWAL: _withdrawal,
+    LetterKind.EXTENSION: _extension,
+}
+
+
+def _article(order: LetterOrder, file: File) -> str:
+    return article(SUBJECT_OF[file.request.kind], order.on, file.request.language) or ""
+
+
+def _due(order: LetterOrder) -> date:
+    if order.due_on is None:
+        raise ValueError(f"a {order.kind} letter needs a date")
+    return order.due_on
+
+
+def _invoice(file: File) -> InvoiceRow:
+    if file.invoice is None:
+        raise ValueError("this letter is about an invoice, and there is none")
+    return file.invoice
+
+
+def _payment(file: File, invoice: InvoiceRow, amount: int) -> Payment:
+    language, account = file.request.language, file.pack.operator.bank_account
+    return Payment(
+        amount=amount,
+        reference=invoice.payment_reference,
+        account=BankAccount(
+            bank=account.bank.of(language),
+            bank_code=account.bank_code,
+            branch=account.branch.of(language),
+            branch_code=account.branch_code,
+            account_type=account.account_type.of(language),
+            number=account.number,
+            holder=file.pack.operator.name.of(language),
+            holder_kana=account.holder_kana,
+        ),
+        due_on=invoice.due_on,
+    )
+
+
+def _shortcoming(pack: Pack, finding: Finding) -> Shortcoming:
+    line = pack.requirement(finding.requirement) if finding.requirement else None
+    return Shortcoming(
+        code=finding.code,
+        documents=line.any_of if line else tuple(DocumentKind(kind) for kind in finding.document.split("|")),
+        holder=line.holder if line else None,
+        fresh_months=line.fresh.months if line and line.fresh else None,
+        clause=finding.clause,
+    )

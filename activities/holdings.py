@@ -1,0 +1,97 @@
+"""The register of personal data: searched for a person, and gathered into the response (§5(1), §3)."""
+
+from collections.abc import Iterable
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+from temporalio import activity
+
+from activities.draft import respond
+from activities.messages import Located, LocateOrder, Prepared, PrepareOrder
+from policy.registry import pack
+from policy.vocabulary import RecordClass
+from records import audit, holdings, notes, requests
+from records.database import Database
+from runtime.keys import Keyring
+
+
+class HoldingsActivities:
+    """Reads the register; what is gathered is sealed, and only its id comes back."""
+
+    def __init__(self, database: Database, keyring: Keyring) -> None:
+        self._database = database
+        self._keyring = keyring
+
+    @activity.defn
+    async def locate(self, order: LocateOrder) -> Located:
+        """In which of the services there is data about the principal; audited."""
+        async with self._database.begin() as conn:
+            found = await self._locate(conn, order.request_id, order.services)
+            services = tuple(service for service in order.services if found[service])
+            await audit.append(
+                conn,
+                order.request_id,
+                actor=audit.AUTOMATIC,
+                act="data_located",
+                detail={"services": list(services)},
+                key="data_located",
+            )
+        return Located(services=services)
+
+    @activity.defn
+    async def prepare_response(self, order: PrepareOrder) -> Prepared:
+        """Gather the answer for each decided service and seal it, word for word what will be approved."""
+        drafts = {}
+        async with self._database.begin() as conn:
+            named = [decision.service for decision in order.decisions]
+            found = await self._locate(conn, order.request_id, named)
+            request = await requests.find(conn, order.request_id)
+            terms = pack(request.pack_version)
+            for decision in order.decisions:
+                answer = respond(
+                    pack=terms,
+                    service=decision.service,
+                    kind=request.kind,
+                    change=request.detail_kind,
+                    language=request.language,
+                    decision=decision.decision,
+                    ground=decision.ground,
+                    withhold=decision.withhold,
+                    remarks=await notes.read_text(conn, self._database.vault, UUID(decision.note_id))
+                    if decision.note_id
+                    else None,
+                    data=[
+                        await holdings.read_subject(conn, self._database.vault, subject)
+                        for subject in found[decision.service]
+                    ],
+                    on=order.on,
+                )
+                drafts[decision.service] = str(
+                    await notes.write(
+                        conn,
+                        self._database.vault,
+                        request_id=order.request_id,
+                        purpose="gathered",
+                        content=answer.model_dump_json(),
+                        written_by=audit.AUTOMATIC,
+                        record_class=RecordClass.RESPONSE_CONTENT,
+                        id=uuid5(NAMESPACE_URL, f"{order.request_id}/{order.number}/{decision.service}"),
+                    )
+                )
+            await audit.append(
+                conn,
+                order.request_id,
+                actor=audit.AUTOMATIC,
+                act="response_gathered",
+                detail={"services": list(drafts)},
+                key=f"response_gathered/{order.number}",
+            )
+        return Prepared(drafts=drafts)
+
+    async def _locate(
+        self, conn: AsyncConnection, request_id: str, services: Iterable[str]
+    ) -> dict[str, list[UUID]]:
+        people = await requests.parties(conn, self._database.vault, request_id)
+        if people is None:
+            raise LookupError(f"request {request_id} names nobody to search for")
+        return await holdings.locate(conn, self._database.vault, self._keyring, people.principal, services)

@@ -1,0 +1,99 @@
+"""The handling fee: invoiced once, and what was paid towards it (§5(2)(6))."""
+
+from temporalio import activity
+
+from activities.correspondence import compose_invoice
+from activities.mailing import open_file, queue
+from activities.messages import Invoice, InvoiceEnd, InvoiceOrder, LetterOrder, Payments
+from policy.checkdigits import invoice_number, payment_reference
+from policy.fees import quote
+from policy.registry import pack
+from policy.vocabulary import LetterKind
+from records import audit, invoices, ledger, requests
+from records.database import Database
+from records.numbers import next_number
+
+
+class InvoicingActivities:
+    """Number, tax, PDF and queue in one transaction: a number is drawn only for an invoice that is issued."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @activity.defn
+    async def issue_invoice(self, order: InvoiceOrder) -> Invoice:
+        """Issue the request's one invoice and queue its letter; a repeat answers the invoice there is."""
+        letter = LetterOrder(
+            request_id=order.request_id, letter_id=order.letter_id, kind=LetterKind.INVOICE, on=order.on
+        )
+        async with self._database.begin() as conn:
+            issued = await invoices.of_request(conn, order.request_id)
+            if issued is None:
+                request = await requests.find(conn, order.request_id)
+                fee = quote(pack(request.pack_version), request.kind, order.services, order.on)
+                # the series waits for this transaction from here on: gapless, whatever happens to it
+                year, reference = order.on.year, await next_number(conn, "payment_reference")
+                issued = invoices.InvoiceRow(
+                    number=invoice_number(year, await next_number(conn, f"invoice/{year}")),
+                    request_id=order.request_id,
+                    letter_id=order.letter_id,
+                    payment_reference=payment_reference(reference),
+                    issued_on=order.on,
+                    due_on=order.due_on,
+                    lines=fee.lines,
+                    total=fee.total,
+                    tax=fee.tax,
+                    tax_rate=fee.rate,
+                    state="open",
+                )
+                file = await open_file(conn, self._database, letter)
+                await queue(conn, self._database, letter, compose_invoice(letter, file, issued))
+                await invoices.issue(
+                    conn,
+                    number=issued.number,
+                    request_id=issued.request_id,
+                    letter_id=issued.letter_id,
+                    payment_reference=issued.payment_reference,
+                    issued_on=issued.issued_on,
+                    due_on=issued.due_on,
+                    quote=fee,
+                )
+                await audit.append(
+                    conn,
+                    order.request_id,
+                    actor=audit.AUTOMATIC,
+                    act="invoiced",
+                    detail={
+                        "invoice": issued.number,
+                        "total": issued.total,
+                        "services": list(order.services),
+                    },
+                    key="invoiced",
+                )
+        return Invoice(
+            number=issued.number,
+            payment_reference=issued.payment_reference,
+            total=issued.total,
+            due_on=issued.due_on,
+        )
+
+    @activity.defn
+    async def read_payments(self, request_id: str) -> Payments:
+        """What the ledger holds for the request's invoice."""
+        async with self._database.begin() as conn:
+            return _payments(await ledger.payments(conn, request_id))
+
+    @activity.defn
+    async def close_invoice(self, order: InvoiceEnd) -> Payments:
+        """Close the invoice unless it is paid by now: a later deposit goes to suspense, one in time still
+        counts.
+        """
+        async with self._database.begin() as conn:
+            await invoices.close_invoice(conn, order.request_id, "lapsed" if order.lapsed else "cancelled")
+            return _payments(await ledger.payments(conn, order.request_id))
+
+
+def _payments(found: ledger.Payments) -> Payments:
+    return Payments(
+        invoiced=found.invoiced, received=found.received, paid=found.paid, deposits=found.deposits
+    )

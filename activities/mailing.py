@@ -1,0 +1,98 @@
+"""Letters, rendered once and queued once for the mail room (§5(2)(5) to (7))."""
+
+import asyncio
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+from temporalio import activity
+
+from activities.correspondence import File, compose
+from activities.draft import cite, no_data
+from activities.letters.content import Letter, ServiceResponse
+from activities.letters.render import page_count, render_letter
+from activities.messages import LetterOrder, LetterQueued
+from policy.registry import pack
+from policy.vocabulary import LetterKind, RecordClass
+from records import audit, envelopes, invoices, letters, notes, requests
+from records.database import Database
+
+_CLASS_OF = {
+    LetterKind.RESPONSE: RecordClass.RESPONSE_CONTENT,
+    LetterKind.INVOICE: RecordClass.PAYMENT_RECORDS,
+    LetterKind.PAYMENT_REMINDER: RecordClass.PAYMENT_RECORDS,
+    LetterKind.PAYMENT_LAPSED: RecordClass.PAYMENT_RECORDS,
+}
+
+
+class MailingActivities:
+    """Queueing a letter is one transaction under the letter's own id: a retry finds it there."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @activity.defn
+    async def queue_letter(self, order: LetterOrder) -> LetterQueued:
+        """Render a letter and queue it for printing."""
+        async with self._database.begin() as conn:
+            if not await letters.exists(conn, order.letter_id):
+                file = await open_file(conn, self._database, order)
+                await queue(conn, self._database, order, compose(order, file))
+        return LetterQueued(letter_id=order.letter_id)
+
+
+async def queue(conn: AsyncConnection, database: Database, order: LetterOrder, letter: Letter) -> None:
+    """Render and queue in the caller's transaction, and say so in the audit trail."""
+    pdf = await asyncio.to_thread(render_letter, letter)
+    record_class = _CLASS_OF.get(order.kind, RecordClass.REQUEST_FILE)
+    await letters.queue(
+        conn,
+        database.vault,
+        letter_id=order.letter_id,
+        request_id=order.request_id,
+        kind=order.kind,
+        record_class=record_class,
+        language=letter.language,
+        queued_on=order.on,
+        pdf=pdf,
+        pages=page_count(pdf),
+    )
+    await audit.append(
+        conn,
+        order.request_id,
+        actor=audit.AUTOMATIC,
+        act="letter_queued",
+        detail={"letter": order.letter_id, "kind": order.kind.value, "on": order.on.isoformat()},
+        key=f"queued/{order.letter_id}",
+    )
+
+
+async def open_file(conn: AsyncConnection, database: Database, order: LetterOrder) -> File:
+    """Open what the letter draws on. Raises `Destroyed` when the people's names are gone."""
+    vault = database.vault
+    request = await requests.find(conn, order.request_id)
+    parties = await requests.parties(conn, vault, order.request_id)
+    if parties is None:
+        raise LookupError(f"request {order.request_id} names nobody to write to")
+    attached = [
+        envelope for envelope in await envelopes.list_envelopes(conn, order.request_id) if envelope.attached
+    ]
+    the_pack = pack(request.pack_version)
+    invoice = await invoices.of_request(conn, order.request_id)
+    drafts = {
+        response.service: cite(response, request.kind, request.language, order.on)
+        for response in [
+            ServiceResponse.model_validate_json(await notes.read(conn, vault, UUID(draft)))
+            for draft in order.drafts
+        ]
+    }
+    absent = [no_data(the_pack, service, request.language) for service in request.services]
+    return File(
+        pack=the_pack,
+        request=request,
+        parties=parties,
+        received_on=attached[0].received_on if attached else None,
+        invoice=invoice,
+        paid=await invoices.received(conn, order.request_id) if invoice else 0,
+        responses=tuple(drafts.get(answer.service, answer) for answer in absent),
+        reason=await notes.read_text(conn, vault, UUID(order.note_id)) if order.note_id else None,
+    )

@@ -1,0 +1,269 @@
+"""What travels between the workflows and the activities: ids, words of the policy, dates and amounts.
+
+Nothing personal stands in any of these. Every order names the request and, where something must happen once,
+the key under which it happens once; no key holds a run id, so a reset repeats nothing. Dates are dates of
+Tokyo.
+"""
+
+from datetime import date
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from policy.deadlines import Terms
+from policy.findings import Finding
+from policy.retention import Expiry
+from policy.vocabulary import (
+    Capacity,
+    Decision,
+    Kind,
+    Language,
+    LetterKind,
+    MailEvent,
+    Outcome,
+    RecordClass,
+    SubjectMatter,
+)
+
+Yen = Annotated[int, Field(ge=0)]
+Scalar = str | int | bool | None
+
+
+class Message(BaseModel):
+    """Base of every message: frozen, and tolerant of fields a later version adds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+# ── acts of staff ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+class ActToRecord(Message):
+    """One act of a member of staff, to be checked against the register and written to the audit trail once."""
+
+    request_id: str
+    act: str  # policy.roles.Act
+    by: str
+    key: str
+    on: date
+    detail: dict[str, Scalar | list[str]] = {}
+
+
+class MailToRecord(Message):
+    """An event of a letter, checked, audited and written to the letter in one transaction."""
+
+    request_id: str
+    by: str
+    key: str
+    letter_id: str
+    event: MailEvent
+    on: date
+    tracking_number: str | None = None
+    note_id: str | None = None
+
+
+class HoldToRecord(Message):
+    """A hold placed on a request's records, or taken off (`release`)."""
+
+    request_id: str
+    by: str
+    key: str
+    number: int
+    on: date
+    note_id: str | None = None
+    release: bool = False
+
+
+# ── documents ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Assessed(Message):
+    """What the rules say of all documents attached so far, and the terms of the day of the first receipt."""
+
+    terms: Terms
+    kind: Kind
+    capacity: Capacity
+    subject_matter: SubjectMatter
+    language: Language
+    services: tuple[str, ...]
+    envelopes: int
+    received_on: date
+    complete: bool
+    findings: tuple[Finding, ...] = ()
+
+
+# ── data ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class LocateOrder(Message):
+    """Search the register of personal data for the principal, in these services."""
+
+    request_id: str
+    services: tuple[str, ...]
+
+
+class Located(Message):
+    """The services in which data was found."""
+
+    services: tuple[str, ...]
+
+
+class ServiceDecision(Message):
+    """What is proposed, or was decided, for one service. `withhold` names categories or `category.field`."""
+
+    service: str
+    decision: Decision
+    ground: str | None = None
+    withhold: tuple[str, ...] = ()
+    note_id: str | None = None
+
+
+class PrepareOrder(Message):
+    """Gather the response for these decisions, one sealed draft a service; `number` counts the gatherings."""
+
+    request_id: str
+    number: int
+    on: date
+    decisions: tuple[ServiceDecision, ...]
+
+
+class Prepared(Message):
+    """The sealed drafts by service: what the approver approves, word for word."""
+
+    drafts: dict[str, str]
+
+
+# ── money ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class InvoiceOrder(Message):
+    """One invoice for the services in which data was found (§5(2)(6))."""
+
+    request_id: str
+    letter_id: str
+    on: date
+    due_on: date
+    services: tuple[str, ...]
+
+
+class Invoice(Message):
+    """The invoice as issued; amounts in yen, tax included. A total of 0 means that no fee is due and nothing
+    was issued.
+    """
+
+    number: str
+    payment_reference: str
+    total: Yen
+    due_on: date
+
+
+class Payments(Message):
+    """What the ledger holds for a request's invoice, in yen."""
+
+    invoiced: Yen
+    received: Yen
+    paid: bool
+    deposits: tuple[str, ...] = ()
+
+
+class InvoiceEnd(Message):
+    """Close a request's invoice if it is still unpaid: no later deposit counts towards it."""
+
+    request_id: str
+    lapsed: bool
+
+
+class DepositKey(Message):
+    """A deposit in the ledger."""
+
+    source: str
+    deposit_id: str
+
+
+class DepositMatch(Message):
+    """Where a deposit belongs: a request, or suspense with the reason."""
+
+    state: str
+    request_id: str | None = None
+    suspense_reason: str | None = None
+
+
+class Assignment(Message):
+    """An accounts clerk assigns a deposit in suspense to a request."""
+
+    source: str
+    deposit_id: str
+    request_id: str
+    by: str
+    key: str
+
+
+class SuspenseNotice(Message):
+    """A deposit still waits for a clerk: the `reminder`-th time of saying so."""
+
+    source: str
+    deposit_id: str
+    reminder: int
+
+
+# ── letters ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class LetterOrder(Message):
+    """Render one letter and queue it for the mail room, once. Only the fields its kind needs are given."""
+
+    request_id: str
+    letter_id: str
+    kind: LetterKind
+    on: date
+    due_on: date | None = None
+    previous_due_on: date | None = None
+    findings: tuple[Finding, ...] = ()
+    drafts: tuple[str, ...] = ()
+    note_id: str | None = None
+
+
+class LetterQueued(Message):
+    """The letter waits in the print queue."""
+
+    letter_id: str
+
+
+# ── the end ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class CloseOrder(Message):
+    """Close a request: its outcome, and the day from which its records are kept."""
+
+    request_id: str
+    outcome: Outcome
+    on: date
+    delivered_on: date | None = None
+    invoiced_on: date | None = None
+    terms: Terms
+
+
+class Closed(Message):
+    """When each record class expires, the earliest first."""
+
+    expiries: tuple[Expiry, ...]
+
+
+class DestroyOrder(Message):
+    """Destroy one record class of a request under the rule that says so."""
+
+    request_id: str
+    record_class: RecordClass
+    on: date
+    rule: str
+    clause: str
+    pack_version: str
+    last: bool = False
+
+
+class Destroyed(Message):
+    """What was destroyed; `held` when a hold stood against it and nothing was."""
+
+    record_class: RecordClass
+    records: int = 0
+    held: bool = False

@@ -1,0 +1,553 @@
+"""What reaches a request from outside: signals with facts, updates with people's decisions, and the status
+query.
+
+Handlers record what happened and wake the steps; they decide nothing. An update is refused at once with a
+reason code: its validator checks where the request stands and who did what before, then the staff register is
+asked and the audit trail written in one local activity, without which there is no act.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, NoReturn
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError
+
+from activities.casework import CaseActivities
+from activities.messages import ActToRecord, HoldToRecord, MailToRecord, Scalar
+from policy import clock, roles
+from policy.demands import demand
+from policy.findings import Finding
+from policy.law import check_ground
+from policy.refusals import Code
+from policy.registry import pack
+from policy.vocabulary import Decision, LetterKind, LetterState, MailEvent, Phase
+from workflows import explanation
+from workflows.casework import Answer, Casework, Order
+from workflows.messages import (
+    Acknowledged,
+    Act,
+    ApproveResponse,
+    Deadline,
+    DocumentsReceived,
+    Extend,
+    HoldStatus,
+    PaymentReceived,
+    PlaceHold,
+    ProposeResponse,
+    RecordMail,
+    ReleaseHold,
+    ReturnProposal,
+    ServiceStatus,
+    Status,
+    VerifyIdentity,
+    Withdraw,
+)
+
+# Somebody waits for the answer to their act: tried for seconds, then refused as out of reach.
+PROMPT = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=1))
+PROMPT_LIMIT = timedelta(seconds=8)
+
+_NEXT = {
+    (LetterState.QUEUED, MailEvent.POSTED): LetterState.POSTED,
+    (LetterState.RETURNED, MailEvent.POSTED): LetterState.POSTED,
+    (LetterState.POSTED, MailEvent.DELIVERED): LetterState.DELIVERED,
+    (LetterState.POSTED, MailEvent.RETURNED): LetterState.RETURNED,
+}
+
+
+def refuse(code: Code, message: str, clause: str | None = None) -> NoReturn:
+    """Refuse an update with a reason code; the command line and the desk show it as it is."""
+    raise ApplicationError(message, clause, type=code.value, non_retryable=True)
+
+
+async def record(activity: Callable[[Any, Order], Awaitable[Answer]], order: Order) -> Answer:
+    """Write an act to the records in a local activity; refused when its actor may not, or the records do not
+    answer.
+    """
+    try:
+        return await workflow.execute_local_activity_method(
+            activity, order, schedule_to_close_timeout=PROMPT_LIMIT, retry_policy=PROMPT
+        )
+    except ActivityError as error:
+        if isinstance(error.cause, ApplicationError) and error.cause.non_retryable:
+            raise error.cause from None
+        refuse(Code.SERVICE_UNREACHABLE, "the records are out of reach: nothing was done, repeat it later")
+
+
+class Acts(Casework):
+    """The signals, updates and the query of a disclosure request."""
+
+    def __init__(self) -> None:
+        # One act at a time: nothing may slip between the check of an act and its effect.
+        self._one_act = asyncio.Lock()
+
+    # ── facts ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    @workflow.signal
+    def documents_received(self, fact: DocumentsReceived) -> None:
+        """An envelope came (§5(2)(5))."""
+        self.case.signalled += 1
+        self.note("envelope_received", by="mailroom", clause="§5(2)(5)", ref=fact.envelope_id)
+
+    @workflow.signal
+    def payment_received(self, fact: PaymentReceived) -> None:
+        """The ledger of deposits changed (§5(2)(6))."""
+        self.case.ledger_changes += 1
+        self.note("deposit_noticed", clause="§5(2)(6)", ref=fact.deposit_id)
+
+    # ── identity ──────────────────────────────────────────────────────────────────────────────────────────
+
+    @workflow.update
+    async def verify_identity(self, act: VerifyIdentity) -> Acknowledged:
+        """An officer confirms the sender's identity or says what is missing (§5(2)(6))."""
+        detail: dict[str, Scalar | list[str]] = {"deficient": act.deficient, "note": act.note_id}
+        async with self._acting(roles.Act.VERIFY_IDENTITY, act, lambda: self._check_verify(act), detail):
+            if act.deficient:
+                self.case.asked_for = self.asked_for(act.codes)
+            else:
+                self.case.verified = True
+            what = "documents_found_deficient" if act.deficient else "identity_verified"
+            self.note(what, by=act.by, clause="§5(2)(6)")
+        return self._acknowledged()
+
+    @verify_identity.validator
+    def _(self, act: VerifyIdentity) -> None:
+        self._check_verify(act)
+
+    def _check_verify(self, act: VerifyIdentity) -> None:
+        self._check_phase("verify the identity", Phase.VERIFYING)
+        if self.case.verified or self.case.asked_for:
+            refuse(Code.WRONG_PHASE, "the documents have been judged already")
+        if act.deficient:
+            if not self.asked_for(act.codes):
+                refuse(Code.NOTHING_TO_DECIDE, "the rules found nothing: name what is missing", "§5(2)(3)")
+        elif self.case.findings and act.note_id is None:
+            found = ", ".join(f"{f.code.value} {f.document}" for f in self.case.findings)
+            message = f"the rules found: {found}; ask for it (--deficient), or accept it with a reason"
+            refuse(Code.REASON_REQUIRED, message, self.case.findings[0].clause)
+
+    # ── the decision ──────────────────────────────────────────────────────────────────────────────────────
+
+    @workflow.update
+    async def propose_response(self, act: ProposeResponse) -> Acknowledged:
+        """An officer proposes a decision for one service or for all that have none."""
+        detail: dict[str, Scalar | list[str]] = {
+            "decision": act.decision.value,
+            "service": act.service,
+            "ground": act.ground,
+            "withhold": list(act.withhold),
+            "note": act.note_id,
+        }
+        async with self._acting(roles.Act.PROPOSE_RESPONSE, act, lambda: self._check_proposal(act), detail):
+            for service in self._undecided(act.service):
+                self.case.update_service(
+                    service.service,
+                    decision=act.decision,
+                    ground=act.ground,
+                    withhold=act.withhold,
+                    note_id=act.note_id,
+                    proposed_by=act.by,
+                )
+                self.note(f"{act.decision.value}_proposed", by=act.by, ref=service.service)
+        return self._acknowledged()
+
+    @propose_response.validator
+    def _(self, act: ProposeResponse) -> None:
+        self._check_proposal(act)
+
+    def _check_proposal(self, act: ProposeResponse) -> None:
+        self._check_phase("propose a response", Phase.PREPARING)
+        self._check_service(act.service)
+        if not self._undecided(act.service):
+            refuse(Code.ALREADY_PROPOSED, "a decision is proposed already: return it first")
+        if act.decision is not Decision.GRANT:
+            if act.ground is None:
+                refuse(Code.NO_GROUND, "a refusal, whole or in part, needs a legal ground (--ground CODE)")
+            problem = check_ground(self.case.kind, act.ground)
+            if problem is not None:
+                refuse(Code.GROUND_NOT_APPLICABLE, problem)
+        elif act.ground is not None or act.withhold:
+            refuse(Code.GROUND_NOT_APPLICABLE, "what is granted in whole has no ground and withholds nothing")
+
+    @workflow.update
+    async def approve_response(self, act: ApproveResponse) -> Acknowledged:
+        """Another person than the one who proposed approves."""
+        detail: dict[str, Scalar | list[str]] = {"service": act.service}
+        async with self._acting(roles.Act.APPROVE_RESPONSE, act, lambda: self._check_approval(act), detail):
+            for service in self._proposed(act.service):
+                self.case.update_service(service.service, approved_by=act.by)
+                self.note("approved", by=act.by, ref=service.service)
+        return self._acknowledged()
+
+    @approve_response.validator
+    def _(self, act: ApproveResponse) -> None:
+        self._check_approval(act)
+
+    def _check_approval(self, act: ApproveResponse) -> None:
+        self._check_phase("approve the response", Phase.APPROVING)
+        self._check_service(act.service)
+        if not self._proposed(act.service):
+            refuse(Code.NOT_PROPOSED, "nothing is proposed that waits for approval")
+        if any(service.proposed_by == act.by for service in self._proposed(act.service)):
+            refuse(Code.SAME_PERSON, "who proposed a response cannot approve it: another approver must")
+
+    @workflow.update
+    async def return_proposal(self, act: ReturnProposal) -> Acknowledged:
+        """An approver sends a proposal back with a reason."""
+        detail: dict[str, Scalar | list[str]] = {"service": act.service, "note": act.note_id}
+        async with self._acting(roles.Act.RETURN_PROPOSAL, act, lambda: self._check_return(act), detail):
+            for service in self._proposed(act.service):
+                self.case.update_service(
+                    service.service,
+                    decision=None,
+                    ground=None,
+                    withhold=(),
+                    note_id=None,
+                    proposed_by=None,
+                    draft_id=None,
+                )
+                self.note("proposal_returned", by=act.by, ref=service.service)
+        return self._acknowledged()
+
+    @return_proposal.validator
+    def _(self, act: ReturnProposal) -> None:
+        self._check_return(act)
+
+    def _check_return(self, act: ReturnProposal) -> None:
+        self._check_phase("return the proposal", Phase.APPROVING)
+        self._check_service(act.service)
+        if not self._proposed(act.service):
+            refuse(Code.NOT_PROPOSED, "nothing is proposed that could be returned")
+
+    @workflow.update
+    async def withdraw(self, act: Withdraw) -> Acknowledged:
+        """The requester withdraws; an officer records it."""
+        async with self._acting(roles.Act.WITHDRAW, act, self._check_withdrawal):
+            self.case.withdrawn_on = self.today
+            self.note("withdrawn", by=act.by)
+        return self._acknowledged()
+
+    @withdraw.validator
+    def _(self, act: Withdraw) -> None:
+        self._check_withdrawal()
+
+    def _check_withdrawal(self) -> None:
+        self._check_running()
+        if self.case.withdrawn_on is not None:
+            refuse(Code.ENDED, "the request is withdrawn already")
+        if not self.withdrawable or self.decided:
+            refuse(Code.WRONG_PHASE, "the response is decided: it can no longer be withdrawn")
+
+    @workflow.update
+    async def extend(self, act: Extend) -> Acknowledged:
+        """The time to answer is extended once, with a letter that says why."""
+        detail: dict[str, Scalar | list[str]] = {"until": act.until.isoformat(), "note": act.note_id}
+        async with self._acting(roles.Act.EXTEND, act, lambda: self._check_extension(act), detail):
+            previous = self.response_due
+            self.case.extensions += 1
+            self.case.allowance = self._allowance_until(act)
+            self.note("extended", by=act.by, ref=act.until.isoformat())
+            letter = self.letter(
+                LetterKind.EXTENSION, due_on=act.until, previous_due_on=previous, note_id=act.note_id
+            )
+            await self.send(letter, "§5(1)")
+        return self._acknowledged()
+
+    @extend.validator
+    def _(self, act: Extend) -> None:
+        self._check_extension(act)
+
+    def _check_extension(self, act: Extend) -> None:
+        self._check_running()
+        if self.case.extensions >= self.case.terms.extensions:
+            refuse(Code.EXTENSION_USED, "the time to answer has been extended as often as the pack allows")
+        due = self.response_due
+        if due is None or self.case.answer is not None:
+            refuse(Code.WRONG_PHASE, "the clock does not run: there is nothing to extend")
+        longest = self.case.allowance + self.case.terms.extension_business_days
+        latest = clock.due_on(self.case.clock, longest, self.today)
+        if latest is None or not due < act.until <= latest:
+            refuse(Code.MALFORMED, f"the new date must be after {due} and not after {latest}")
+
+    def _allowance_until(self, act: Extend) -> int:
+        """The allowance, in business days, with which the answer is due on the new date or the first business
+        day before it.
+        """
+        allowance = self.case.allowance
+        while (
+            due := clock.due_on(self.case.clock, allowance + 1, self.today)
+        ) is not None and due <= act.until:
+            allowance += 1
+        return allowance
+
+    # ── mail and holds ────────────────────────────────────────────────────────────────────────────────────
+
+    @workflow.update
+    async def record_mail(self, act: RecordMail) -> Acknowledged:
+        """A letter was posted, delivered or returned (§5(2)(7))."""
+        on = act.on or self.today
+        async with self._one_act:
+            if not self._mail_is_news(act):
+                return self._acknowledged()
+            self._check_mail(act)
+            await record(
+                CaseActivities.record_mail,
+                MailToRecord(
+                    request_id=self.case.request_id,
+                    by=act.by,
+                    key=f"{act.letter_id}/{act.event.value}/{self._postings(act)}",
+                    letter_id=act.letter_id,
+                    event=act.event,
+                    on=on,
+                    tracking_number=act.tracking_number,
+                    note_id=act.note_id,
+                ),
+            )
+            letter = self.case.letter(act.letter_id)
+            if letter is not None:
+                posted = act.event is MailEvent.POSTED
+                self.case.update_letter(
+                    act.letter_id,
+                    state=_NEXT[letter.state, act.event],
+                    tracking_number=act.tracking_number if posted else letter.tracking_number,
+                    posted_on=on if posted else letter.posted_on,
+                    ended_on=None if posted else on,
+                    postings=letter.postings + posted,
+                )
+            self.note(f"letter_{act.event.value}", by=act.by, clause="§5(2)(7)", ref=act.letter_id)
+        return self._acknowledged()
+
+    @record_mail.validator
+    def _(self, act: RecordMail) -> None:
+        if self._mail_is_news(act):
+            self._check_mail(act)
+
+    def _mail_is_news(self, act: RecordMail) -> bool:
+        """False when just this event was recorded before: saying it again is no error and changes nothing."""
+        letter = self.case.letter(act.letter_id)
+        if letter is None or letter.state.value != act.event.value:
+            return True
+        return act.event is MailEvent.POSTED and letter.tracking_number != act.tracking_number
+
+    def _check_mail(self, act: RecordMail) -> None:
+        letter = self.case.letter(act.letter_id)
+        if letter is None:
+            refuse(Code.UNKNOWN_LETTER, f"request {self.case.request_id} has no such letter")
+        if (letter.state, act.event) not in _NEXT:
+            refuse(
+                Code.LETTER_STATE, f"the letter is {letter.state.value}: it cannot be {act.event.value} now"
+            )
+        if act.event is MailEvent.POSTED and act.tracking_number is None:
+            refuse(Code.BAD_TRACKING_NUMBER, "a posted letter has a tracking number", "§5(2)(7)")
+        if act.event is MailEvent.POSTED and letter.postings > self.case.terms.reposts:
+            refuse(Code.LETTER_STATE, "the letter was re-posted as often as the pack allows: it is held")
+        if act.event is MailEvent.RETURNED and act.note_id is None:
+            refuse(Code.REASON_REQUIRED, "a returned letter has a reason")
+        on, earliest = act.on or self.today, letter.posted_on or letter.queued_on
+        if not earliest <= on <= self.today:
+            refuse(Code.MALFORMED, f"the date must lie between {earliest} and today, {self.today}")
+
+    def _postings(self, act: RecordMail) -> int:
+        letter = self.case.letter(act.letter_id)
+        return letter.postings if letter is not None else 0
+
+    @workflow.update
+    async def place_hold(self, act: PlaceHold) -> Acknowledged:
+        """A legal hold: nothing of this request is destroyed until it is released (§1, Period of Retention)."""
+        async with self._one_act:
+            self._check_not_destroyed()
+            number = len(self.case.holds) + 1
+            await record(
+                CaseActivities.record_hold,
+                HoldToRecord(
+                    request_id=self.case.request_id,
+                    by=act.by,
+                    key=f"hold/{number}",
+                    number=number,
+                    on=self.today,
+                    note_id=act.note_id,
+                ),
+            )
+            hold = HoldStatus(number=number, placed_by=act.by, placed_on=self.today, note_id=act.note_id)
+            self.case.holds = [*self.case.holds, hold]
+            self.note("hold_placed", by=act.by, clause="§1", ref=str(number))
+            self.publish()
+        return self._acknowledged()
+
+    @place_hold.validator
+    def _(self, act: PlaceHold) -> None:
+        self._check_not_destroyed()
+
+    @workflow.update
+    async def release_hold(self, act: ReleaseHold) -> Acknowledged:
+        """Every hold on this request is released."""
+        async with self._one_act:
+            self._check_held()
+            for hold in self.case.holds:
+                if hold.released_on is None:
+                    await record(
+                        CaseActivities.record_hold,
+                        HoldToRecord(
+                            request_id=self.case.request_id,
+                            by=act.by,
+                            key=f"hold/{hold.number}/released",
+                            number=hold.number,
+                            on=self.today,
+                            release=True,
+                        ),
+                    )
+            self.case.holds = [
+                hold if hold.released_on else hold.model_copy(update={"released_on": self.today})
+                for hold in self.case.holds
+            ]
+            self.note("hold_released", by=act.by, clause="§1")
+            self.publish()
+        return self._acknowledged()
+
+    @release_hold.validator
+    def _(self, act: ReleaseHold) -> None:
+        self._check_held()
+
+    def _check_held(self) -> None:
+        if not self.case.held:
+            refuse(Code.NOTHING_TO_DECIDE, "no hold stands on this request")
+
+    # ── status ────────────────────────────────────────────────────────────────────────────────────────────
+
+    @workflow.query
+    def status(self) -> Status:
+        """Where the request stands, what it waits for, its clock and its timeline."""
+        case = self.case
+        return Status(
+            request_id=case.request_id,
+            today=self.today,
+            phase=case.phase,
+            outcome=case.outcome,
+            explanation=explanation.sentence(case, self.waiting),
+            waiting=self.waiting,
+            kind=case.kind,
+            capacity=case.capacity,
+            subject_matter=case.subject_matter,
+            language=case.language,
+            pack_version=case.terms.pack_version,
+            opened_on=case.opened_on,
+            received_on=case.received_on,
+            envelopes=case.envelopes,
+            findings=tuple(case.findings),
+            services=tuple(case.services),
+            invoice_number=case.invoice.number if case.invoice else None,
+            payment_reference=case.invoice.payment_reference if case.invoice else None,
+            fee=case.invoice.total if case.invoice else 0,
+            payments=case.payments,
+            letters=tuple(case.letters),
+            holds=tuple(case.holds),
+            deadlines=self._deadlines(),
+            clock=case.clock,
+            clock_used=clock.used(case.clock, self.today),
+            clock_allowance=case.allowance,
+            response_due=self.response_due if case.outcome is None else None,
+            records=tuple(
+                Deadline(what=record.record_class.value, on=record.on, clause=record.clause)
+                for record in case.records
+                if record.destroyed_on is None
+            ),
+            timeline=tuple(case.timeline),
+        )
+
+    def _deadlines(self) -> tuple[Deadline, ...]:
+        case, found = self.case, []
+        if case.documents_due is not None:
+            found.append(Deadline(what="documents", on=case.documents_due, clause="§5(2)"))
+        if case.invoice is not None and case.outcome is None and not case.payments.paid:
+            found.append(Deadline(what="payment", on=case.invoice.due_on, clause="§5(2)(6)"))
+        if case.outcome is None and self.response_due is not None:
+            found.append(Deadline(what="response", on=self.response_due, clause="§5(1)"))
+        return tuple(found)
+
+    # ── checks and records ────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def decided(self) -> bool:
+        """Whether every service in which data was found has an approved decision."""
+        return bool(self.case.in_play) and all(service.approved_by for service in self.case.in_play)
+
+    def _undecided(self, name: str | None) -> list[ServiceStatus]:
+        return [s for s in self.case.in_play if s.decision is None and name in (None, s.service)]
+
+    def _proposed(self, name: str | None) -> list[ServiceStatus]:
+        return [
+            s for s in self.case.in_play if s.decision and not s.approved_by and name in (None, s.service)
+        ]
+
+    def asked_for(self, codes: tuple[str, ...]) -> list[Finding]:
+        """What a deficiency asks for: all that the rules found, or those of these codes, or what else the
+        policy lists. Refuses a code that is neither.
+        """
+        if not codes:
+            return list(self.case.findings)
+        found: list[Finding] = []
+        for code in codes:
+            matching = [f for f in self.case.findings if code in (f.code.value, *f.document.split("|"))]
+            if not matching:
+                matching = demand(pack(self.case.terms.pack_version), self.case.capacity, code)
+            if not matching:
+                refuse(
+                    Code.MALFORMED,
+                    f"{code} is neither a finding of this request nor a document the policy lists for it",
+                    "§5(2)(3)",
+                )
+            found.extend(f for f in matching if f not in found)
+        return found
+
+    def _check_running(self) -> None:
+        if self.case.outcome is not None:
+            refuse(Code.ENDED, f"the request is over: {self.case.outcome.value}")
+
+    def _check_phase(self, what: str, phase: Phase) -> None:
+        self._check_running()
+        if self.case.phase is not phase or self.case.withdrawn_on is not None:
+            refuse(
+                Code.WRONG_PHASE,
+                f"to {what}, the request must be {phase.value}; it is {self.case.phase.value}",
+            )
+
+    def _check_service(self, name: str | None) -> None:
+        if name is not None and all(service.service != name for service in self.case.in_play):
+            refuse(Code.UNKNOWN_SERVICE, f"no data was found in a service {name} of this request")
+
+    def _check_not_destroyed(self) -> None:
+        if self.case.phase is Phase.DESTROYED:
+            refuse(Code.ENDED, "all records of this request are destroyed")
+
+    @asynccontextmanager
+    async def _acting(
+        self,
+        kind: roles.Act,
+        act: Act,
+        check: Callable[[], None],
+        detail: dict[str, Scalar | list[str]] | None = None,
+    ) -> AsyncIterator[None]:
+        """Check, ask the register, write the audit trail; what stands inside the block is the act's effect."""
+        async with self._one_act:
+            check()
+            update = workflow.current_update_info()
+            await record(
+                CaseActivities.record_act,
+                ActToRecord(
+                    request_id=self.case.request_id,
+                    act=kind.value,
+                    by=act.by,
+                    key=f"{kind.value}/{update.id if update else ''}",
+                    on=self.today,
+                    detail=detail or {},
+                ),
+            )
+            check()  # an outage may have kept the register waiting while a deadline passed
+            yield
+
+    def _acknowledged(self) -> Acknowledged:
+        return Acknowledged(request_id=self.case.request_id, phase=self.case.phase)

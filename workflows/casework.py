@@ -1,0 +1,228 @@
+"""How a request waits, times and shows itself: the mechanics under the policy's steps.
+
+`Casework` knows no step of the policy. It offers `wait` (a deadline and what happens then is the caller's),
+`publish` (search attributes and current details, so that the Temporal UI tells what goes on) and the
+activities, each with its time-outs, its retries and a summary.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import date, datetime, timedelta
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributeUpdate
+from temporalio.exceptions import ActivityError
+
+from activities.mailing import MailingActivities
+from activities.messages import LetterOrder
+from policy.calendar import end_of_day, start_of_day, today_in_tokyo
+from policy.clock import due_on, switch
+from policy.vocabulary import LetterKind, Outcome, Phase
+from workflows import explanation, search_attributes
+from workflows.case import Case
+from workflows.messages import Milestone, Wait
+
+# An activity of ours is one short transaction or one letter. It is retried until it succeeds: no outage ever
+# fails a request; it waits, and the Temporal UI shows why.
+PATIENT = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
+ONE_TRY = timedelta(seconds=30)
+ONCE = RetryPolicy(maximum_attempts=1)
+AT_ONCE = timedelta(seconds=5)
+
+Order = TypeVar("Order")
+Answer = TypeVar("Answer")
+Value = TypeVar("Value", str, bool, datetime, Sequence[str])
+
+
+class Ended(Exception):
+    """The course of a request ends before an answer: lapsed or withdrawn. `letter` is what tells the
+    requester.
+    """
+
+    def __init__(self, outcome: Outcome, letter: LetterKind, clause: str, due_on: date | None = None) -> None:
+        super().__init__(outcome.value)
+        self.outcome = outcome
+        self.letter = letter
+        self.clause = clause
+        self.due_on = due_on
+
+
+class Casework:
+    """The ground every step stands on."""
+
+    case: Case
+    waiting: Wait | None = None
+
+    # ── time ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def today(self) -> date:
+        """The workflow's own day in Tokyo: the only business clock there is."""
+        return today_in_tokyo(workflow.now())
+
+    @property
+    def response_due(self) -> date | None:
+        """The day by which the answer is due; None while the clock stands still."""
+        return due_on(self.case.clock, self.case.allowance, self.today)
+
+    def switch_clock(self, on: date, *, runs: bool, reason: str, clause: str | None = None) -> None:
+        """Let the service level clock run or stand still from a day, for a reason."""
+        if not self.case.clock or self.case.clock[-1].reason != reason:
+            self.case.clock = switch(self.case.clock, on, runs=runs, reason=reason, clause=clause)
+
+    # ── waiting ───────────────────────────────────────────────────────────────────────────────────────────
+
+    async def wait(
+        self,
+        ready: Callable[[], bool],
+        what: str,
+        who: str,
+        until: date,
+        clause: str | None = None,
+        *,
+        wake: datetime | None = None,
+    ) -> bool:
+        """Wait for somebody to the end of the day `until`, or only to the moment `wake`; False when that
+        passed first.
+
+        `until` is what operators see. Raises `Ended` when the requester withdraws in the meantime.
+        """
+        withdrawable = self.withdrawable
+
+        def over() -> bool:
+            return ready() or (withdrawable and self.case.withdrawn_on is not None)
+
+        if not over():
+            self.waiting = Wait(what=what, who=who, until=end_of_day(until), clause=clause)
+            self.publish()
+            with suppress(TimeoutError):
+                await workflow.wait_condition(
+                    over,
+                    timeout=max((wake or end_of_day(until)) - workflow.now(), timedelta(0)),
+                    timeout_summary=explanation.timer(self.waiting),
+                )
+            self.waiting = None
+        if withdrawable and self.case.withdrawn_on is not None:
+            raise Ended(Outcome.WITHDRAWN, LetterKind.WITHDRAWAL, "§5(2)")
+        return ready()
+
+    async def wait_for_requester(
+        self,
+        ready: Callable[[], bool],
+        what: str,
+        until: date,
+        clause: str,
+        *,
+        remind_on: date,
+        reminder: LetterOrder,
+    ) -> bool:
+        """Wait for the requester, who gets the `reminder` letter on the day `remind_on`; False when `until`
+        passed.
+        """
+        if self.today < remind_on:
+            if await self.wait(ready, what, "requester", until, clause, wake=start_of_day(remind_on)):
+                return True
+            await self.send(reminder, clause)
+        return await self.wait(ready, what, "requester", until, clause)
+
+    async def wait_for_staff(
+        self, ready: Callable[[], bool], what: str, who: str, clause: str | None = None
+    ) -> None:
+        """Wait for a colleague, however long it takes: a person is never left without an answer.
+
+        When the answer is due and nothing happened the manager is told, and told again after every pause of
+        the pack's escalation; the due date that operators see stays what it was.
+        """
+        pause = timedelta(days=self.case.terms.escalation_days)
+        due, asked_on, wake = self.response_due, self.today, None
+        while not await self.wait(ready, what, who, due or asked_on + pause, clause, wake=wake):
+            if self.response_due != due:  # extended meanwhile
+                due, wake = self.response_due, None
+                continue
+            self.note("overdue", clause=clause, ref=what)
+            who, wake = "manager", end_of_day(self.today + pause)
+
+    @property
+    def withdrawable(self) -> bool:
+        """A requester may withdraw until the response is decided."""
+        return self.case.outcome is None and self.case.phase not in (Phase.POSTING, Phase.IN_TRANSIT)
+
+    # ── showing ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def enter(self, phase: Phase) -> None:
+        """Go to a phase."""
+        self.case.phase = phase
+
+    def note(
+        self, what: str, *, by: str = "kaiji", clause: str | None = None, ref: str | None = None
+    ) -> None:
+        """Write one line of the timeline."""
+        milestone = Milestone(on=self.today, what=what, by=by, clause=clause, ref=ref)
+        self.case.timeline = [*self.case.timeline, milestone]
+
+    def publish(self) -> None:
+        """Show operators where the request stands; only what changed costs an event."""
+        case = self.case
+        retain_until = max((record.on for record in case.records), default=None)
+        shown = workflow.info().typed_search_attributes
+        changes: list[SearchAttributeUpdate[Any]] = []
+
+        def show(key: SearchAttributeKey[Value], value: Value) -> None:
+            if shown.get(key) != value:
+                changes.append(key.value_set(value))
+
+        show(search_attributes.PHASE, case.phase.value)
+        show(search_attributes.SERVICES, [service.service for service in case.services])
+        if self.waiting is not None and self.waiting.until is not None:
+            show(search_attributes.WAITING_FOR, self.waiting.who)
+            show(search_attributes.DUE_AT, self.waiting.until)
+        if case.outcome is not None:
+            show(search_attributes.OUTCOME, case.outcome.value)
+        if retain_until is not None:
+            show(search_attributes.RETAIN_UNTIL, start_of_day(retain_until))
+        if case.holds:
+            show(search_attributes.HOLD, case.held)
+        if changes:
+            workflow.upsert_search_attributes(changes)
+        workflow.set_current_details(explanation.sentence(case, self.waiting))
+
+    # ── acting on the world ───────────────────────────────────────────────────────────────────────────────
+
+    async def do(
+        self, activity: Callable[[Any, Order], Awaitable[Answer]], order: Order, summary: str
+    ) -> Answer:
+        """Run an activity until it succeeds."""
+        workflow.set_current_details(explanation.sentence(self.case, None))
+        return await workflow.execute_activity_method(
+            activity, order, start_to_close_timeout=ONE_TRY, retry_policy=PATIENT, summary=summary
+        )
+
+    async def look(
+        self, activity: Callable[[Any, Order], Awaitable[Answer]], order: Order, summary: str
+    ) -> Answer:
+        """Run an activity that only looks things up: within the workflow task, one event in place of six.
+
+        Where the records do not answer at once it becomes an activity like any other.
+        """
+        try:
+            return await workflow.execute_local_activity_method(
+                activity, order, schedule_to_close_timeout=AT_ONCE, retry_policy=ONCE, summary=summary
+            )
+        except ActivityError:
+            return await self.do(activity, order, summary)
+
+    def letter(self, kind: LetterKind, **content: Any) -> LetterOrder:
+        """A letter to be sent; the number and the day are filled in when it is. `content` is a
+        `LetterOrder`'s.
+        """
+        return LetterOrder(request_id=self.case.request_id, letter_id="", kind=kind, on=self.today, **content)
+
+    async def send(self, letter: LetterOrder, clause: str) -> str:
+        """Number a letter, have it rendered and queued for the mail room, once, and return its id."""
+        letter_id = self.case.add_letter(letter.kind, self.today)
+        order = letter.model_copy(update={"letter_id": letter_id, "on": self.today})
+        summary = f"Render the {explanation.words(letter.kind)} letter and queue it for the mail room"
+        await self.do(MailingActivities.queue_letter, order, summary)
+        self.note("letter_queued", clause=clause, ref=letter_id)
+        return letter_id

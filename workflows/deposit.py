@@ -1,0 +1,127 @@
+"""One deposit in the ledger: matched by its payment reference, or waiting in suspense for an accounts clerk
+(§5(2)(6)).
+
+The ledger row is the truth; this workflow carries it to the request it pays for, and never lets one that
+matches nothing out of sight.
+"""
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+from activities.ledger import LedgerActivities
+from activities.messages import Assignment, DepositKey, DepositMatch, SuspenseNotice
+from policy.refusals import Code
+from workflows.acts import record, refuse
+from workflows.casework import ONE_TRY, PATIENT
+from workflows.messages import AssignDeposit, DepositStatus, PaymentReceived
+
+REMINDER = timedelta(days=14)
+"""How often an accounts clerk is reminded of a deposit in suspense."""
+
+
+@workflow.defn
+class Deposit:
+    """A settled deposit. Its workflow id is `deposit/<source>/<deposit id>`: a repeat is the same workflow."""
+
+    @workflow.init
+    def __init__(self, deposit: DepositKey) -> None:
+        self.deposit = deposit
+        self.match = DepositMatch(state="settled")
+        self.reminders = 0
+
+    @workflow.run
+    async def run(self, deposit: DepositKey) -> DepositStatus:
+        self.match = await workflow.execute_activity_method(
+            LedgerActivities.match_deposit,
+            deposit,
+            start_to_close_timeout=ONE_TRY,
+            retry_policy=PATIENT,
+            summary="Match the deposit with an open invoice by its payment reference",
+        )
+        while self.match.state == "suspense":
+            await self.wait_for_a_clerk()
+        if self.match.request_id is not None:
+            await self.tell_the_request(self.match.request_id)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return self.status()
+
+    async def wait_for_a_clerk(self) -> None:
+        """In suspense until somebody assigns it; the reminders do not stop."""
+        workflow.set_current_details(
+            f"In suspense ({self.match.suspense_reason}): waits for an accounts clerk to assign it."
+        )
+        try:
+            await workflow.wait_condition(
+                lambda: self.match.state != "suspense",
+                timeout=REMINDER,
+                timeout_summary="Reminder: a deposit waits in suspense (§5(2)(6))",
+            )
+        except TimeoutError:
+            self.reminders += 1
+            await workflow.execute_activity_method(
+                LedgerActivities.remind_of_suspense,
+                SuspenseNotice(
+                    source=self.deposit.source, deposit_id=self.deposit.deposit_id, reminder=self.reminders
+                ),
+                start_to_close_timeout=ONE_TRY,
+                retry_policy=PATIENT,
+                summary="Remind the accounts clerks of a deposit in suspense",
+            )
+
+    async def tell_the_request(self, request_id: str) -> None:
+        """Wake the request that the deposit pays for. One that has ended meanwhile needs no word: the ledger
+        has it.
+        """
+        request = workflow.get_external_workflow_handle(request_id)
+        try:
+            await request.signal("payment_received", PaymentReceived(deposit_id=self.deposit.deposit_id))
+        except ApplicationError:
+            workflow.logger.warning(
+                "the request of a matched deposit is over", extra={"request_id": request_id}
+            )
+
+    @workflow.signal
+    def cancelled(self) -> None:
+        """The payment system took the deposit back; the ledger says so already."""
+        self.match = DepositMatch(state="cancelled", request_id=self.match.request_id)
+
+    @workflow.update
+    async def assign(self, act: AssignDeposit) -> DepositStatus:
+        """An accounts clerk says which request this deposit belongs to."""
+        self._check_suspense()
+        self.match = await record(
+            LedgerActivities.assign_deposit,
+            Assignment(
+                source=self.deposit.source,
+                deposit_id=self.deposit.deposit_id,
+                request_id=act.request_id,
+                by=act.by,
+                key=f"assign/{act.request_id}",
+            ),
+        )
+        return self.status()
+
+    @assign.validator
+    def _(self, act: AssignDeposit) -> None:
+        self._check_suspense()
+
+    def _check_suspense(self) -> None:
+        if self.match.state != "suspense":
+            refuse(
+                Code.DEPOSIT_NOT_ASSIGNABLE,
+                f"the deposit is {self.match.state}: only one in suspense is assigned",
+            )
+
+    @workflow.query
+    def status(self) -> DepositStatus:
+        """Where the deposit stands."""
+        return DepositStatus(
+            source=self.deposit.source,
+            deposit_id=self.deposit.deposit_id,
+            state=self.match.state,
+            request_id=self.match.request_id,
+            suspense_reason=self.match.suspense_reason,
+            reminders=self.reminders,
+        )

@@ -1,0 +1,251 @@
+"""What the world tells the workflows, and what they answer.
+
+Signals carry facts that cannot be refused; updates carry people's decisions and are refused at once with a
+reason code. Every act names its actor. Free text is sealed before it gets here: only a note's id travels.
+"""
+
+from datetime import date, datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from activities.messages import Message, Payments, Yen
+from policy.clock import Stretch
+from policy.findings import Finding
+from policy.vocabulary import (
+    Capacity,
+    Decision,
+    Kind,
+    Language,
+    LetterKind,
+    LetterState,
+    MailEvent,
+    Outcome,
+    Phase,
+    SubjectMatter,
+)
+
+Staff = Annotated[str, Field(pattern=r"^[a-z0-9-]{2,32}$")]
+
+
+# ── signals ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class DocumentsReceived(Message):
+    """An envelope was recorded in the case file and attached to the request."""
+
+    envelope_id: str
+
+
+class PaymentReceived(Message):
+    """The ledger of deposits changed for this request; the workflow reads the ledger, not the signal."""
+
+    deposit_id: str
+
+
+# ── updates ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Act(Message):
+    """Base of every act: who does it."""
+
+    by: Staff
+
+
+class VerifyIdentity(Act):
+    """Confirm the sender's identity, or say what is missing (§5(2)(3) to (6)).
+
+    With `deficient`, a letter asks for what `codes` name: finding codes, or document kinds the policy lists;
+    empty means all that the rules found. Without it, identity is confirmed; against open findings only with a
+    sealed reason (`note_id`).
+    """
+
+    deficient: bool = False
+    codes: tuple[str, ...] = ()
+    note_id: str | None = None
+
+
+class ProposeResponse(Act):
+    """Propose a decision for one service, or for every service still undecided (`service` None).
+
+    A refusal, whole or in part, needs a legal ground. `withhold` names what a partial disclosure leaves out.
+    """
+
+    decision: Decision
+    service: str | None = None
+    ground: str | None = None
+    withhold: tuple[str, ...] = ()
+    note_id: str | None = None
+
+
+class ApproveResponse(Act):
+    """Approve what another person proposed, for one service or for all."""
+
+    service: str | None = None
+
+
+class ReturnProposal(Act):
+    """Send a proposal back with a sealed reason, for one service or for all."""
+
+    note_id: str
+    service: str | None = None
+
+
+class Withdraw(Act):
+    """The requester withdraws; possible until the response is decided."""
+
+
+class Extend(Act):
+    """Extend the time to answer once, to `until`, with a sealed reason and a letter."""
+
+    until: date
+    note_id: str
+
+
+class RecordMail(Act):
+    """A letter was posted, delivered or returned; `on` defaults to today."""
+
+    letter_id: str
+    event: MailEvent
+    tracking_number: str | None = None
+    on: date | None = None
+    note_id: str | None = None
+
+
+class PlaceHold(Act):
+    """Records of this request must not be destroyed, for the sealed reason."""
+
+    note_id: str
+
+
+class ReleaseHold(Act):
+    """The holds of this request are released."""
+
+
+class Acknowledged(Message):
+    """The answer to an act: where the request stands after it."""
+
+    request_id: str
+    phase: Phase
+
+
+# ── status ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Wait(Message):
+    """What a request waits for, from whom, until when, and the clause that says so."""
+
+    what: str
+    who: str
+    until: datetime | None = None
+    clause: str | None = None
+
+
+class Deadline(Message):
+    """A date that matters, and why."""
+
+    what: str
+    on: date
+    clause: str | None = None
+
+
+class Milestone(Message):
+    """One step of the timeline: what happened, on which day, who did it, and the clause it rests on."""
+
+    on: date
+    what: str
+    by: str = "kaiji"
+    clause: str | None = None
+    ref: str | None = None
+
+
+class ServiceStatus(Message):
+    """One service of a request: whether data was found, what is proposed, and how it ended."""
+
+    service: str
+    located: bool | None = None
+    decision: Decision | None = None
+    ground: str | None = None
+    withhold: tuple[str, ...] = ()
+    note_id: str | None = None
+    draft_id: str | None = None
+    proposed_by: str | None = None
+    approved_by: str | None = None
+    outcome: Outcome | None = None
+
+
+class LetterStatus(Message):
+    """One letter of a request and where it is."""
+
+    letter_id: str
+    kind: LetterKind
+    queued_on: date
+    state: LetterState = LetterState.QUEUED
+    tracking_number: str | None = None
+    posted_on: date | None = None
+    ended_on: date | None = None
+    postings: int = 0
+
+
+class HoldStatus(Message):
+    """A legal hold on the records of a request."""
+
+    number: int
+    placed_by: str
+    placed_on: date
+    note_id: str
+    released_on: date | None = None
+
+
+class Status(Message):
+    """Everything `status` answers. `today` is the workflow's own day in Tokyo."""
+
+    request_id: str
+    today: date
+    phase: Phase
+    outcome: Outcome | None
+    explanation: str
+    waiting: Wait | None
+    kind: Kind
+    capacity: Capacity
+    subject_matter: SubjectMatter
+    language: Language
+    pack_version: str
+    opened_on: date
+    received_on: date | None
+    envelopes: int
+    findings: tuple[Finding, ...]
+    services: tuple[ServiceStatus, ...]
+    invoice_number: str | None
+    payment_reference: str | None
+    fee: Yen
+    payments: Payments
+    letters: tuple[LetterStatus, ...]
+    holds: tuple[HoldStatus, ...]
+    deadlines: tuple[Deadline, ...]
+    clock: tuple[Stretch, ...]
+    clock_used: int
+    clock_allowance: int
+    response_due: date | None
+    records: tuple[Deadline, ...]
+    timeline: tuple[Milestone, ...]
+
+
+# ── deposits ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class AssignDeposit(Act):
+    """An accounts clerk says which request a deposit in suspense belongs to."""
+
+    request_id: str
+
+
+class DepositStatus(Message):
+    """Where a deposit stands."""
+
+    source: str
+    deposit_id: str
+    state: str
+    request_id: str | None = None
+    suspense_reason: str | None = None
+    reminders: int = 0
