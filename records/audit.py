@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from pydantic import JsonValue
-from sqlalchemy import Row, Select, exists, func, insert, select
+from sqlalchemy import Row, Select, exists, false, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from records.encoding import canonical_json, joined
@@ -184,7 +184,7 @@ def _state(case_id: str, key: str | None) -> Select[tuple[datetime, bool, int | 
     last = select(audit).where(of_case).order_by(audit.c.seq.desc()).limit(1).subquery()
     return select(
         func.clock_timestamp().label("now"),
-        exists().where(of_case, audit.c.key == key).label("known"),
+        (false() if key is None else exists().where(of_case, audit.c.key == key)).label("known"),
         select(last.c.seq).scalar_subquery().label("seq"),
         select(last.c.digest).scalar_subquery().label("digest"),
     )
