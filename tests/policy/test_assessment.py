@@ -250,8 +250,16 @@ def test_one_paper_never_serves_two_lines() -> None:
     ]
 
 
+def test_a_good_paper_is_not_spent_on_a_line_it_does_not_meet() -> None:
+    documents = dict(COMPLETE[Capacity.PROXY])
+    del documents["proxy-principal-residence"]
+    documents["old"] = doc(K.ALIEN_REGISTRATION_CERTIFICATE, APPLICANT, issued_on=date(2018, 1, 1))
+    # The proxy's certificate could be named for the principal's line, and the old one for its own: two findings.
+    assert found(list(documents.values()), Capacity.PROXY) == [("missing", RESIDENCE, "§5(2)(4)")]
+
+
 def test_the_best_deal_is_taken_whatever_comes_first() -> None:
-    # The principal's original would do for both lines of a representative who is confused about holders.
+    # Either would do for the proxy's line by kind and medium; only one does for the principal's.
     both = [
         doc(K.CERTIFICATE_OF_RESIDENCE, APPLICANT, ORIGINAL, FRESH),
         doc(K.CERTIFICATE_OF_RESIDENCE, PRINCIPAL, ORIGINAL, FRESH),

@@ -185,6 +185,12 @@ def test_a_refusal_repeats_nothing_of_its_input(secret: str, place: str) -> None
     assert refused.value.__cause__ is None
 
 
+def test_a_key_nobody_expects_is_repeated_only_when_plain(envelope: dict[str, Any]) -> None:
+    assert refusal(envelope | {"mistyped_key": 1}).message.startswith("mistyped_key:")
+    assert refusal(envelope | {"見本花子の秘密": 1}).message.startswith("(unknown field):")
+    assert refusal(envelope | {"Hanako 1980": 1}).message.startswith("(unknown field):")
+
+
 def test_numbers_are_checked_as_ids(envelope: dict[str, Any]) -> None:
     named = request_id(2018, 7)
     assert parse(envelope | {"request_id": named}).request_id == named
