@@ -254,7 +254,7 @@ def test_a_good_paper_is_not_spent_on_a_line_it_does_not_meet() -> None:
     documents = dict(COMPLETE[Capacity.PROXY])
     del documents["proxy-principal-residence"]
     documents["old"] = doc(K.ALIEN_REGISTRATION_CERTIFICATE, APPLICANT, issued_on=date(2018, 1, 1))
-    # The proxy's certificate could be named for the principal's line, and the old one for its own: two findings.
+    # The proxy's own could be named for the principal's line and the old one for the proxy's: two findings.
     assert found(list(documents.values()), Capacity.PROXY) == [("missing", RESIDENCE, "§5(2)(4)")]
 
 
