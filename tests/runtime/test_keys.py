@@ -149,7 +149,7 @@ def test_fingerprints_differ_whenever_purpose_or_data_do(
     assert (keyring.fingerprint(*one) == keyring.fingerprint(*other)) is (one == other)
 
 
-def test_a_keyring_on_disk_survives_being_cut_off_while_written(path: Path) -> None:
+def test_a_change_replaces_the_file_and_leaves_no_other(path: Path) -> None:
     keyring = Keyring.open(path, create=True)
     inode = path.stat().st_ino
     keyring.add_kek()
