@@ -44,9 +44,9 @@ PASSTHROUGH = (
 """Modules the sandbox does not load again: pure, or never called in a workflow.
 
 The workflows themselves stay inside, where a call to the clock or to chance is caught; only their models and
-words are let through, because building models is what costs: loading a request's workflow takes 21 to 24 ms of
-CPU without, 4 ms with. Without cached bytecode (`PYTHONDONTWRITEBYTECODE`) it is 30 to 39 and 12: compile it
-into an image.
+words are let through, because building models is what costs: loading a request's workflow takes 21 to 24 ms
+of CPU without, 4 ms with. Without cached bytecode (`PYTHONDONTWRITEBYTECODE`) it is 30 to 39 and 12: compile
+it into an image.
 """
 
 
