@@ -24,7 +24,8 @@ from policy.findings import Finding
 from policy.law import check_ground
 from policy.refusals import Code
 from policy.registry import pack
-from policy.vocabulary import Decision, LetterKind, LetterState, MailEvent, Phase
+from policy.vocabulary import Decision, Kind, LetterKind, LetterState, MailEvent, Phase
+from policy.withholding import check_withheld
 from workflows import explanation
 from workflows.casework import Answer, Casework, Order
 from workflows.messages import (
@@ -89,7 +90,9 @@ class Acts(Casework):
 
     @workflow.signal
     def documents_received(self, fact: DocumentsReceived) -> None:
-        """An envelope came (§5(2)(5))."""
+        """An envelope came (§5(2)(5)); whoever is not sure to have been heard tells it again."""
+        if any(milestone.ref == fact.envelope_id for milestone in self.case.timeline):
+            return
         self.case.signalled += 1
         self.note("envelope_received", by="mailroom", clause="§5(2)(5)", ref=fact.envelope_id)
 
@@ -170,8 +173,20 @@ class Acts(Casework):
             problem = check_ground(self.case.kind, act.ground)
             if problem is not None:
                 refuse(Code.GROUND_NOT_APPLICABLE, problem)
+            self._check_withheld(act)
         elif act.ground is not None or act.withhold:
             refuse(Code.GROUND_NOT_APPLICABLE, "what is granted in whole has no ground and withholds nothing")
+
+    def _check_withheld(self, act: ProposeResponse) -> None:
+        partial = act.decision is Decision.PARTIAL and self.case.kind is Kind.DISCLOSURE
+        if partial != bool(act.withhold):
+            refuse(
+                Code.MALFORMED,
+                "a disclosure in part names what it leaves out (--withhold), nothing else does",
+            )
+        problem = check_withheld(pack(self.case.terms.pack_version), act.withhold)
+        if problem is not None:
+            refuse(Code.MALFORMED, problem)
 
     @workflow.update
     async def approve_response(self, act: ApproveResponse) -> Acknowledged:
