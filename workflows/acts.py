@@ -21,7 +21,7 @@ from activities.messages import ActToRecord, HoldToRecord, MailToRecord, Scalar
 from policy import clock, roles
 from policy.demands import demand
 from policy.findings import Finding
-from policy.law import check_ground
+from policy.law import check_ground, lawsuit_possible_on
 from policy.refusals import Code
 from policy.registry import pack
 from policy.vocabulary import Decision, Kind, LetterKind, LetterState, MailEvent, Phase
@@ -372,7 +372,7 @@ class Acts(Casework):
 
     @workflow.update
     async def place_hold(self, act: PlaceHold) -> Acknowledged:
-        """A legal hold: nothing of this request is destroyed until it is released (§1, Period of Retention)."""
+        """A legal hold: nothing of this request is destroyed until it is released (§1)."""
         async with self._one_act:
             self._check_not_destroyed()
             number = len(self.case.holds) + 1
@@ -481,6 +481,10 @@ class Acts(Casework):
             found.append(Deadline(what="payment", on=case.invoice.due_on, clause="§5(2)(6)"))
         if case.outcome is None and self.response_due is not None:
             found.append(Deadline(what="response", on=self.response_due, clause="§5(1)"))
+        if case.outcome is None and case.received_on is not None:
+            sue_from = lawsuit_possible_on(case.received_on, self.today)
+            if sue_from is not None:
+                found.append(Deadline(what="lawsuit_possible", on=sue_from))
         return tuple(found)
 
     # ── checks and records ────────────────────────────────────────────────────────────────────────────────
@@ -546,7 +550,7 @@ class Acts(Casework):
         check: Callable[[], None],
         detail: dict[str, Scalar | list[str]] | None = None,
     ) -> AsyncIterator[None]:
-        """Check, ask the register, write the audit trail; what stands inside the block is the act's effect."""
+        """Check, ask the register, write the audit trail; what stands in the block is the act's effect."""
         async with self._one_act:
             check()
             update = workflow.current_update_info()

@@ -23,7 +23,7 @@ REMINDER = timedelta(days=14)
 
 @workflow.defn
 class Deposit:
-    """A settled deposit. Its workflow id is `deposit/<source>/<deposit id>`: a repeat is the same workflow."""
+    """A settled deposit. Its workflow id is `deposit/<source>/<deposit id>`: a repeat is the same one."""
 
     @workflow.init
     def __init__(self, deposit: DepositKey) -> None:

@@ -224,7 +224,7 @@ class DisclosureRequest(Acts):
     # ── the response: prepared by one person, approved by another ─────────────────────────────────────────
 
     async def decide_the_response(self) -> None:
-        """Per service, an officer proposes and another person approves what was gathered, or sends it back."""
+        """Per service an officer proposes; another person approves what was gathered, or sends it back."""
         case = self.case
         while case.in_play and not self.decided:
             self.enter(Phase.PREPARING)
