@@ -78,7 +78,7 @@ def create_worker(
 
 
 async def register_search_attributes(client: Client) -> None:
-    """Register what operators filter by, where this client may; where it may not, say how (Temporal Cloud)."""
+    """Register what operators filter by; where this client may not (Temporal Cloud), say so."""
     request = AddSearchAttributesRequest(
         namespace=client.namespace,
         search_attributes={name: kind.value for name, kind in search_attributes.ALL.items()},  # type: ignore[misc]

@@ -1,9 +1,9 @@
-"""The service level clock of a request: when it ran, when it stood still, and why (§5(1), "a reasonable time").
+"""The service level clock of a request: when it ran, when it stood still, and why (§5(1), "reasonable time").
 
-A clock is a list of stretches, each of which runs or stands still from one day to the next. It runs from complete
-receipt; it stands still while the requester must act. Days are business days of Japan: a stretch from Friday to the
-next Monday is one business day long, the Monday. The stretches never overlap and leave no gap, so that their sum is
-the time elapsed.
+A clock is a list of stretches, each of which runs or stands still from one day to the next. It runs from
+complete receipt; it stands still while the requester must act. Days are business days of Japan: a stretch from
+Friday to the next Monday is one business day long, the Monday. The stretches never overlap and leave no gap, so
+that their sum is the time elapsed.
 """
 
 from datetime import date
@@ -14,7 +14,7 @@ from policy.calendar import add_business_days, business_days_between
 
 
 class Stretch(BaseModel):
-    """One stretch of a clock. `until` is None while it lasts; `reason` and `clause` say why it runs or stands."""
+    """One stretch. `until` is None while it lasts; `reason` and `clause` say why it runs or stands."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -35,7 +35,7 @@ Clock = tuple[Stretch, ...]
 def switch(clock: Clock, on: date, *, runs: bool, reason: str, clause: str | None = None) -> Clock:
     """End the stretch that lasts on `on` and begin another.
 
-    A day before the current stretch began counts as the day it began: paper can arrive late, time does not go back.
+    A day before the current stretch began counts as the day it began: paper comes late, time never goes back.
     """
     if not clock:
         return (Stretch(since=on, runs=runs, reason=reason, clause=clause),)
@@ -54,7 +54,7 @@ def used(clock: Clock, today: date) -> int:
 
 
 def due_on(clock: Clock, allowance: int, today: date) -> date | None:
-    """The day by which the answer is due with `allowance` business days in all; None while the clock stands still.
+    """The day by which the answer is due with `allowance` business days in all; None while it stands still.
 
     The arithmetic: what is left of the allowance, counted from the day the running stretch began.
     """

@@ -1,4 +1,4 @@
-"""What an officer may ask for beyond what the rules found: only what the policy lists (§5(2)(3), §5(2)(4))."""
+"""What an officer may ask for beyond what the rules found: only what the policy lists (§5(2)(3), (4))."""
 
 from policy.findings import Finding
 from policy.pack import Pack
@@ -6,9 +6,9 @@ from policy.vocabulary import Capacity, FindingCode
 
 
 def demand(pack: Pack, capacity: Capacity, document: str) -> list[Finding]:
-    """The lines of the list of documents for this capacity that a document of this kind would satisfy, as findings.
+    """The lines of the list for this capacity that a document of this kind would satisfy, as findings.
 
-    Empty when the policy does not list such a document: then it may not be asked for.
+    `document` may also be the id of a line. Empty when the policy does not list such a document: then it may not be asked for.
     """
     return [
         Finding(
