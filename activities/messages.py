@@ -39,7 +39,7 @@ class Message(BaseModel):
 
 
 class ActToRecord(Message):
-    """One act of a member of staff, to be checked against the register and written to the audit trail once."""
+    """One act of a member of staff, to be checked against the register and audited once."""
 
     request_id: str
     act: str  # policy.roles.Act

@@ -8,7 +8,8 @@ from policy.vocabulary import Capacity, FindingCode
 def demand(pack: Pack, capacity: Capacity, document: str) -> list[Finding]:
     """The lines of the list for this capacity that a document of this kind would satisfy, as findings.
 
-    `document` may also be the id of a line. Empty when the policy does not list such a document: then it may not be asked for.
+    `document` may also be the id of a line. Empty when the policy does not list such a document: then it may
+    not be asked for.
     """
     return [
         Finding(

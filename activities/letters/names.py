@@ -18,7 +18,7 @@ def unprintable_fields(principal: Party, applicant: Party | None) -> Iterator[st
 
 
 def printable(text: str) -> str:
-    """The text with every character that the fonts lack written as its code point: 〔U+1F600〕, never a box."""
+    """The text with each character that the fonts lack as its code point: 〔U+1F600〕, never a box."""
     for character in unprintable(text):
         code_points = " ".join(f"U+{ord(point):04X}" for point in character)
         text = text.replace(character, f"〔{code_points}〕")
