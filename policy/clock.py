@@ -2,8 +2,8 @@
 
 A clock is a list of stretches, each of which runs or stands still from one day to the next. It runs from
 complete receipt; it stands still while the requester must act. Days are business days of Japan: a stretch
-from Friday to the next Monday is one business day long, the Monday. The stretches never overlap and leave no gap,
-so that their sum is the time elapsed.
+from Friday to the next Monday is one business day long, the Monday. The stretches never overlap and leave no
+gap, so that their sum is the time elapsed.
 """
 
 from datetime import date
