@@ -93,7 +93,9 @@ class Acts(Casework):
         """An envelope came (§5(2)(5)); whoever is not sure to have been heard tells it again."""
         if any(milestone.ref == fact.envelope_id for milestone in self.case.timeline):
             return
-        self.case.signalled += 1
+        if fact.envelope_id in self.case.heard:
+            return  # told twice
+        self.case.heard = [*self.case.heard, fact.envelope_id]
         self.note("envelope_received", by="mailroom", clause="§5(2)(5)", ref=fact.envelope_id)
 
     @workflow.signal

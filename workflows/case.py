@@ -55,8 +55,8 @@ class Case(BaseModel):
     outcome: Outcome | None = None
     closed_on: date | None = None
 
-    # documents: envelopes as signalled, as looked at by the rules, and as attached in the case file
-    signalled: int = 0
+    # documents: ids of the envelopes heard of, how many the rules looked at, how many the case file has
+    heard: list[str] = []
     looked_at: int = 0
     envelopes: int = 0
     received_on: date | None = None

@@ -80,7 +80,7 @@ class DisclosureRequest(Acts):
         """§5(2)(3), §5(2)(4): the rules judge all that came, each document at its own submission."""
         case = self.case
         while self.has_mail():
-            case.looked_at = case.signalled
+            case.looked_at = len(case.heard)
             found = await self.look(
                 CaseActivities.assess_documents,
                 case.request_id,
@@ -128,7 +128,7 @@ class DisclosureRequest(Acts):
 
     def has_mail(self) -> bool:
         """Whether an envelope came that the rules have not looked at."""
-        return self.case.signalled > self.case.looked_at
+        return len(self.case.heard) > self.case.looked_at
 
     def start_the_clock(self) -> None:
         """The time to answer runs from complete receipt, whatever day it was recorded."""
