@@ -7,32 +7,26 @@ asked and the audit trail written in one local activity, without which there is 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
-from typing import Any, NoReturn
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError
 
 from activities.casework import CaseActivities
 from activities.messages import ActToRecord, HoldToRecord, MailToRecord, Scalar
 from policy import clock, roles
-from policy.demands import demand
+from policy.demands import asked_for
 from policy.findings import Finding
-from policy.law import check_ground, lawsuit_possible_on
-from policy.refusals import Code
+from policy.law import check_ground
+from policy.refusals import Code, Refusal
 from policy.registry import pack
 from policy.vocabulary import Decision, Kind, LetterKind, LetterState, MailEvent, Phase
 from policy.withholding import check_withheld
-from workflows import explanation
-from workflows.casework import Answer, Casework, Order
+from workflows.casework import Casework
 from workflows.messages import (
     Acknowledged,
     Act,
     ApproveResponse,
-    Deadline,
     DocumentsReceived,
     Extend,
     HoldStatus,
@@ -47,10 +41,8 @@ from workflows.messages import (
     VerifyIdentity,
     Withdraw,
 )
-
-# Somebody waits for the answer to their act: tried for seconds, then refused as out of reach.
-PROMPT = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=1))
-PROMPT_LIMIT = timedelta(seconds=8)
+from workflows.recording import record, refuse
+from workflows.status import status_of
 
 _NEXT = {
     (LetterState.QUEUED, MailEvent.POSTED): LetterState.POSTED,
@@ -58,25 +50,6 @@ _NEXT = {
     (LetterState.POSTED, MailEvent.DELIVERED): LetterState.DELIVERED,
     (LetterState.POSTED, MailEvent.RETURNED): LetterState.RETURNED,
 }
-
-
-def refuse(code: Code, message: str, clause: str | None = None) -> NoReturn:
-    """Refuse an update with a reason code; the command line and the desk show it as it is."""
-    raise ApplicationError(message, clause, type=code.value, non_retryable=True)
-
-
-async def record(activity: Callable[[Any, Order], Awaitable[Answer]], order: Order) -> Answer:
-    """Write an act to the records in a local activity; refused when its actor may not, or the records do not
-    answer.
-    """
-    try:
-        return await workflow.execute_local_activity_method(
-            activity, order, schedule_to_close_timeout=PROMPT_LIMIT, retry_policy=PROMPT
-        )
-    except ActivityError as error:
-        if isinstance(error.cause, ApplicationError) and error.cause.non_retryable:
-            raise error.cause from None
-        refuse(Code.SERVICE_UNREACHABLE, "the records are out of reach: nothing was done, repeat it later")
 
 
 class Acts(Casework):
@@ -438,56 +411,7 @@ class Acts(Casework):
     @workflow.query
     def status(self) -> Status:
         """Where the request stands, what it waits for, its clock and its timeline."""
-        case = self.case
-        return Status(
-            request_id=case.request_id,
-            today=self.today,
-            phase=case.phase,
-            outcome=case.outcome,
-            explanation=explanation.sentence(case, self.waiting),
-            waiting=self.waiting,
-            kind=case.kind,
-            capacity=case.capacity,
-            subject_matter=case.subject_matter,
-            language=case.language,
-            pack_version=case.terms.pack_version,
-            opened_on=case.opened_on,
-            received_on=case.received_on,
-            envelopes=case.envelopes,
-            findings=tuple(case.findings),
-            services=tuple(case.services),
-            invoice_number=case.invoice.number if case.invoice else None,
-            payment_reference=case.invoice.payment_reference if case.invoice else None,
-            fee=case.invoice.total if case.invoice else 0,
-            payments=case.payments,
-            letters=tuple(case.letters),
-            holds=tuple(case.holds),
-            deadlines=self._deadlines(),
-            clock=case.clock,
-            clock_used=clock.used(case.clock, self.today),
-            clock_allowance=case.allowance,
-            response_due=self.response_due if case.outcome is None else None,
-            records=tuple(
-                Deadline(what=record.record_class.value, on=record.on, clause=record.clause)
-                for record in case.records
-                if record.destroyed_on is None
-            ),
-            timeline=tuple(case.timeline),
-        )
-
-    def _deadlines(self) -> tuple[Deadline, ...]:
-        case, found = self.case, []
-        if case.documents_due is not None:
-            found.append(Deadline(what="documents", on=case.documents_due, clause="§5(2)"))
-        if case.invoice is not None and case.outcome is None and not case.payments.paid:
-            found.append(Deadline(what="payment", on=case.invoice.due_on, clause="§5(2)(6)"))
-        if case.outcome is None and self.response_due is not None:
-            found.append(Deadline(what="response", on=self.response_due, clause="§5(1)"))
-        if case.outcome is None and case.received_on is not None:
-            sue_from = lawsuit_possible_on(case.received_on, self.today)
-            if sue_from is not None:
-                found.append(Deadline(what="lawsuit_possible", on=sue_from))
-        return tuple(found)
+        return status_of(self.case, self.waiting, today=self.today, response_due=self.response_due)
 
     # ── checks and records ────────────────────────────────────────────────────────────────────────────────
 
@@ -505,24 +429,12 @@ class Acts(Casework):
         ]
 
     def asked_for(self, codes: tuple[str, ...]) -> list[Finding]:
-        """What a deficiency asks for: all that the rules found, or those of these codes, or what else the
-        policy lists. Refuses a code that is neither.
-        """
-        if not codes:
-            return list(self.case.findings)
-        found: list[Finding] = []
-        for code in codes:
-            matching = [f for f in self.case.findings if code in (f.code.value, *f.document.split("|"))]
-            if not matching:
-                matching = demand(pack(self.case.terms.pack_version), self.case.capacity, code)
-            if not matching:
-                refuse(
-                    Code.MALFORMED,
-                    f"{code} is neither a finding of this request nor a document the policy lists for it",
-                    "§5(2)(3)",
-                )
-            found.extend(f for f in matching if f not in found)
-        return found
+        """What a deficiency letter would ask for. Refuses what the policy does not list."""
+        case = self.case
+        try:
+            return asked_for(case.findings, pack(case.terms.pack_version), case.capacity, codes)
+        except Refusal as refusal:
+            refuse(refusal.code, refusal.message, refusal.clause)
 
     def _check_running(self) -> None:
         if self.case.outcome is not None:

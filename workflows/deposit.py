@@ -13,9 +13,9 @@ from temporalio.exceptions import ApplicationError
 from activities.ledger import LedgerActivities
 from activities.messages import Assignment, DepositKey, DepositMatch, SuspenseNotice
 from policy.refusals import Code
-from workflows.acts import record, refuse
 from workflows.casework import ONE_TRY, PATIENT
 from workflows.messages import AssignDeposit, DepositStatus, PaymentReceived
+from workflows.recording import record, refuse
 
 REMINDER = timedelta(days=14)
 """How often an accounts clerk is reminded of a deposit in suspense."""

@@ -1,0 +1,35 @@
+"""How an act is refused, and how it is written to the records: no role, no act; no audit, no act."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, NoReturn
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError
+
+from policy.refusals import Code
+from workflows.casework import Answer, Order
+
+# Somebody waits for the answer to their act: tried for seconds, then refused as out of reach.
+PROMPT = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=1))
+PROMPT_LIMIT = timedelta(seconds=8)
+
+
+def refuse(code: Code, message: str, clause: str | None = None) -> NoReturn:
+    """Refuse an update with a reason code; the command line and the desk show it as it is."""
+    raise ApplicationError(message, clause, type=code.value, non_retryable=True)
+
+
+async def record(activity: Callable[[Any, Order], Awaitable[Answer]], order: Order) -> Answer:
+    """Write an act to the records in a local activity; refused when its actor may not, or the records do not
+    answer.
+    """
+    try:
+        return await workflow.execute_local_activity_method(
+            activity, order, schedule_to_close_timeout=PROMPT_LIMIT, retry_policy=PROMPT
+        )
+    except ActivityError as error:
+        if isinstance(error.cause, ApplicationError) and error.cause.non_retryable:
+            raise error.cause from None
+        refuse(Code.SERVICE_UNREACHABLE, "the records are out of reach: nothing was done, repeat it later")
