@@ -94,6 +94,8 @@ def _is_idle(description: WorkflowExecutionDescription) -> bool:
         return False
     if description.status is not WorkflowExecutionStatus.RUNNING:
         return True
+    if description.history_length == 1:  # a new run's first task may be a pause away
+        return False
     raw = description.raw_description
     skipping = raw.workflow_extended_info.time_skipping_info.effective_config.enabled
     return not (skipping or raw.pending_activities or raw.HasField("pending_workflow_task"))
