@@ -1,0 +1,52 @@
+"""Why a command failed, as the contract's error object and exit status; the message says what to do next.
+
+2 usage or malformed input; 3 refused by the rules; 4 no such thing; 5 a service is out of reach (nothing
+lost, safe to repeat); 1 a fault of Kaiji's own, which should be reported.
+"""
+
+from typer import TyperException
+
+from starter.cli.output import Failure
+
+USAGE = "usage"
+"""The command line itself is wrong."""
+MISCONFIGURED = "misconfigured"
+"""A setting or a file of settings cannot be used."""
+TAMPERED = "tampered"
+"""What is stored is not what was written there."""
+AUDIT_BROKEN = "audit_broken"
+"""The audit trail is not what was written."""
+INTERNAL = "internal"
+"""A fault of Kaiji's own."""
+
+
+def usage_failure(error: TyperException) -> Failure:
+    """A command line that cannot be understood."""
+    return Failure({"code": USAGE, "message": error.format_message()}, 2)
+
+
+def failure(error: Exception) -> Failure | None:
+    """What went wrong in a command; None for a fault of Kaiji's own."""
+    from policy.refusals import Code, Refusal
+    from records.vault import Destroyed, Tampered
+    from runtime.errors import HomeInUse, KeyringError, Misconfigured, StartFailed, UnknownKey, Unreachable
+
+    if isinstance(error, Refusal):
+        return Failure(error.to_error(), error.exit_status)
+    if isinstance(error, (Unreachable, StartFailed)):
+        message = f"{error}; nothing is lost, it is safe to repeat the command"
+        return Failure({"code": Code.SERVICE_UNREACHABLE.value, "message": message}, 5)
+    if isinstance(error, (Misconfigured, KeyringError, HomeInUse)):
+        return Failure({"code": MISCONFIGURED, "message": str(error)}, 2)
+    if isinstance(error, (Destroyed, UnknownKey)):
+        message = f"{error}: nobody can open it any more"
+        return Failure({"code": Code.NOT_FOUND.value, "message": message}, 4)
+    if isinstance(error, Tampered):
+        return Failure({"code": TAMPERED, "message": f"{error}: tell the privacy manager"}, 1)
+    return None
+
+
+def internal_failure(error: Exception) -> Failure:
+    """A fault of Kaiji's own, without its message: that may quote what was being worked on."""
+    message = f"unexpected {type(error).__name__}: a fault in Kaiji; the log on standard error says where"
+    return Failure({"code": INTERNAL, "message": message}, 1)

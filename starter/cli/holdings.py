@@ -1,0 +1,88 @@
+"""`kaiji holdings`: the register of personal data, per service and category (§3)."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from starter.cli.context import By, Installation, command, new_group
+from starter.cli.options import read_file
+from starter.cli.output import Answer, facts, say, stack
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from policy.holdings import Holding
+
+MAX_FILE_BYTES = 256 * 1024 * 1024
+
+app = new_group("Holdings: the register of personal data.")
+
+
+@command(app, "import", example="kaiji holdings import holdings.json --by manager-1")
+async def import_(
+    installation: Installation,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="JSON, as `kaiji schema holdings` describes it.")
+    ],
+    by: By,
+) -> Answer:
+    """Bring the register to what a file says of its customers; others stay, and a repeat changes nothing."""
+    from policy.envelope import check_services
+    from policy.holdings import parse_holdings
+    from policy.registry import all_packs
+    from policy.roles import Act
+    from records import holdings, staff
+
+    parsed = parse_holdings(read_file(file, MAX_FILE_BYTES))
+    check_services(
+        {holding.service for holding in parsed.holdings}, {s.code for p in all_packs() for s in p.services}
+    )
+    database = installation.database
+    async with database.begin() as conn:
+        await staff.require(conn, by, Act.IMPORT_HOLDINGS)
+        result = await holdings.import_file(conn, database.vault, installation.keyring, parsed, by=by)
+    return say(result, f"{result.added} added, {result.replaced} replaced, {result.unchanged} unchanged.")
+
+
+@command(
+    app,
+    "show",
+    example="kaiji holdings show --service gmo-appscloud --customer-number C0012345 --by officer-1",
+)
+async def show(
+    installation: Installation,
+    by: By,
+    service: Annotated[str, typer.Option("--service", metavar="S", help="In which service.")],
+    customer_number: Annotated[
+        str, typer.Option("--customer-number", metavar="N", help="Of which customer.")
+    ],
+) -> Answer:
+    """Show all that a service holds of a customer. It is personal data: that it was shown is audited."""
+    from policy.roles import Act
+    from records import holdings, staff
+
+    database = installation.database
+    async with database.begin() as conn:
+        await staff.require(conn, by, Act.SHOW_HOLDINGS)
+        holding = await holdings.show(
+            conn,
+            database.vault,
+            installation.keyring,
+            service=service,
+            customer_number=customer_number,
+            by=by,
+        )
+    return Answer(holding, lambda: _human(holding))
+
+
+def _human(holding: "Holding") -> "RenderableType":
+    person = holding.model_dump(mode="json", exclude={"categories"})
+    parts: list[RenderableType] = [facts((name.replace("_", " "), value) for name, value in person.items())]
+    for category, fields in holding.categories.items():
+        parts += ["", category.value, facts((f"  {name}", _value(value)) for name, value in fields.items())]
+    return stack(*parts)
+
+
+def _value(value: object) -> object:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else value

@@ -1,0 +1,60 @@
+"""`kaiji keys`: a new key-encryption key, under which every data key is wrapped anew.
+
+Discarding the old one makes every destruction before it final: what write-ahead logs and backups still hold
+of a destroyed data key can no longer be unwrapped.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from starter.cli.context import By, Installation, command, new_group
+from starter.cli.output import Answer, say
+
+app = new_group("Keys: rotation of the key-encryption key.")
+
+_PAGE = 500
+
+
+@command(app, "rotate", example="kaiji keys rotate --discard-old --by manager-1")
+async def rotate(
+    installation: Installation,
+    by: By,
+    discard_old: Annotated[
+        bool,
+        typer.Option(
+            "--discard-old", help="Forget every older key: what only it could open is gone for ever."
+        ),
+    ] = False,
+) -> Answer:
+    """Add a key-encryption key and wrap every data key under it. Back up the keyring afterwards."""
+    from policy.roles import Act
+    from records import audit, staff
+
+    database, keyring = installation.database, installation.keyring
+    async with database.begin() as conn:
+        await staff.require(conn, by, Act.ROTATE_KEYS)
+    key_id = keyring.add_kek()
+    wrapped = 0
+    while True:
+        async with database.begin() as conn:
+            count = await database.vault.rewrap(conn, limit=_PAGE)
+        if not count:
+            break
+        wrapped += count
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{wrapped:,} data keys wrapped anew")
+    discarded = [old for old in keyring.kek_ids() if old != key_id] if discard_old else []
+    async with database.begin() as conn:
+        detail: audit.Detail = {"key": key_id, "wrapped": wrapped, "discarded": discarded}
+        await audit.append(conn, "keys", actor=by, act=Act.ROTATE_KEYS.value, detail=detail)
+    for old in discarded:
+        keyring.discard_kek(old)
+    return say(
+        {"key": key_id, "wrapped": wrapped, "discarded": discarded},
+        f"{key_id} wraps {wrapped:,} data keys.",
+        f"Discarded: {', '.join(discarded)}."
+        if discarded
+        else "The older keys are kept: --discard-old forgets them.",
+    )

@@ -1,0 +1,106 @@
+"""`kaiji retention`: what is due to be destroyed, and the certificate of what was (§1)."""
+
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from starter.cli.context import Installation, RequestId, command, new_group
+from starter.cli.options import parse_date
+from starter.cli.output import Answer, facts, stack, table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from policy.retention import Expiry
+    from records.requests import RequestRow
+    from records.retention import Certificate
+
+app = new_group("Retention: what is due, and what was destroyed.")
+
+
+@command(app, "due", example="kaiji retention due --on 2019-01-31")
+async def due(
+    installation: Installation,
+    on: Annotated[
+        date | None,
+        typer.Option("--on", metavar="DATE", parser=parse_date, help="By which day; today unless given."),
+    ] = None,
+) -> Answer:
+    """List the record classes that have expired by a day and still exist."""
+    from policy.calendar import today_in_tokyo
+    from records import retention
+
+    day = on or today_in_tokyo(datetime.now(UTC))
+    async with installation.database.begin() as conn:
+        found = await retention.due(conn, day)
+    listed = [{"request_id": d.request_id, **d.expiry.model_dump(mode="json"), "held": d.held} for d in found]
+    rows = [
+        (
+            d.request_id,
+            d.expiry.record_class,
+            d.expiry.on,
+            d.expiry.rule,
+            d.expiry.clause,
+            "hold" if d.held else None,
+        )
+        for d in found
+    ]
+    headings = ["request", "records", "since", "rule", "clause", ""]
+    return Answer(
+        {"on": day, "due": listed}, lambda: table(headings, rows, empty=f"Nothing is due by {day}.")
+    )
+
+
+@command(app, "certificate", example="kaiji retention certificate DR-2018-000001-8")
+async def certificate(installation: Installation, request_id: RequestId) -> Answer:
+    """Show what was destroyed of a request: when, by whom, under which rule; and what is still kept."""
+    from records import requests, retention
+
+    async with installation.database.begin() as conn:
+        request = await requests.find(conn, request_id)
+        destroyed = await retention.certificate(conn, request_id)
+        kept = await retention.outstanding(conn, request)
+    document = {
+        "request_id": request.id,
+        "outcome": request.outcome,
+        "closed_on": request.closed_on,
+        "destroyed_on": request.destroyed_on,
+        "classes": [
+            {
+                "record_class": done.record_class,
+                "destroyed_on": done.destroyed_on,
+                "destroyed_by": done.destroyed_by,
+                "rule": done.rule,
+                "clause": done.clause,
+                "counts": {"sealed": done.sealed, "rows": done.rows},
+                "key_ids": done.key_ids,
+                "pack_version": done.pack_version,
+                "audit_digest": done.audit_digest.hex(),
+            }
+            for done in destroyed
+        ],
+        "kept": kept,
+    }
+    return Answer(document, lambda: _human(request, destroyed, kept))
+
+
+def _human(request: "RequestRow", destroyed: list["Certificate"], kept: list["Expiry"]) -> "RenderableType":
+    rows = [
+        (d.record_class, d.destroyed_on, d.destroyed_by, d.rule, d.clause, d.records, len(d.key_ids))
+        for d in destroyed
+    ]
+    headings = ["records", "destroyed on", "by", "rule", "clause", "sealed records", "keys"]
+    return stack(
+        facts(
+            [
+                ("request", request.id),
+                ("outcome", request.outcome or "not over yet"),
+                ("closed", request.closed_on),
+                ("all destroyed", request.destroyed_on),
+                ("still kept", ", ".join(f"{each.record_class} until {each.on}" for each in kept)),
+            ]
+        ),
+        "",
+        table(headings, rows, empty="Nothing of it has been destroyed."),
+    )

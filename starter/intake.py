@@ -1,0 +1,234 @@
+"""The ways in for requests: a form is sent out, an envelope comes in (§5(2)(1) to (5)).
+
+Claim check: what arrived is sealed in the records first, in one transaction, keyed so that a repeat is
+a no-op; then the request's workflow is started or told, with ids alone. If that second step fails, repeating
+the whole completes it.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy.ext.asyncio import AsyncConnection
+from temporalio.client import Client
+
+from activities.casework import CaseActivities
+from activities.letters.names import unprintable_fields
+from policy.assessment import Assessment, assess, refuse_channel, submitted_documents, unprintable_name
+from policy.calendar import today_in_tokyo
+from policy.envelope import Envelope, check_services, parse_envelope
+from policy.refusals import Code, Refusal
+from policy.registry import pack_in_force
+from policy.roles import Act
+from policy.vocabulary import Capacity, DocumentKind, Kind, Language, Phase, SubjectMatter
+from records import envelopes, requests, staff
+from records.database import Database
+from records.envelopes import MAX_SCAN_BYTES, Recorded, checked_scan
+from records.requests import RequestRow
+from runtime.keys import Keyring
+from starter.notices import ClientSource
+from starter.requests import shown_phase, start
+from workflows.messages import DocumentsReceived
+
+_TAKEN_IN = 5.0  # seconds in which a worker usually has judged an envelope
+_POLL = 0.05
+
+
+class Received(BaseModel):
+    """The answer to an envelope. `attached` is false where an officer must decide whether it belongs here."""
+
+    model_config = ConfigDict(frozen=True)
+
+    request_id: str | None
+    opened: bool
+    repeated: bool
+    phase: Phase | None
+    assessment: Assessment
+    envelope: int | None = None
+    attached: bool = True
+
+
+async def open_request(
+    client: Client,
+    database: Database,
+    *,
+    by: str,
+    kind: Kind,
+    services: Iterable[str],
+    capacity: Capacity = Capacity.SELF,
+    language: Language = Language.JA,
+    subject_matter: SubjectMatter = SubjectMatter.CUSTOMER,
+) -> RequestRow:
+    """Open a request for somebody who asks for the form (§5(2)(1)), and start its workflow.
+
+    Raises `Refusal` (unknown_staff, wrong_role, unknown_service, malformed), `Unreachable`.
+    """
+    today = today_in_tokyo(datetime.now(UTC))
+    pack = pack_in_force(today)
+    named = tuple(services)
+    check_services(named, [service.code for service in pack.services])
+    async with database.begin() as conn:
+        await staff.require(conn, by, Act.OPEN_REQUEST)
+        request_id = await requests.open_request(
+            conn,
+            opened_on=today,
+            opened_by=by,
+            kind=kind,
+            detail_kind=None,
+            capacity=capacity,
+            subject_matter=subject_matter,
+            language=language,
+            services=named,
+            pack_version=pack.version,
+        )
+        request = await requests.find(conn, request_id)
+    await start(client, request)
+    return request
+
+
+class Delivery:
+    """An envelope and its scans, checked as far as that needs no records: channel, services, files."""
+
+    def __init__(self, text: bytes, folder: Path) -> None:
+        """Raises `Refusal`: malformed, bad_tracking_number, channel_not_accepted, unknown_service."""
+        self.envelope = parse_envelope(text)
+        self.pack = pack_in_force(self.envelope.received_on)
+        if (refusal := refuse_channel(self.envelope.channel, self.pack)) is not None:
+            raise refusal
+        check_services(self.envelope.services, [service.code for service in self.pack.services])
+        self.scans = _read_scans(self.envelope, folder)
+
+    def preview(self) -> Received:
+        """What recording this envelope would answer if it were the first: the rules alone."""
+        return Received(
+            request_id=self.envelope.request_id,
+            opened=self.envelope.request_id is None,
+            repeated=False,
+            phase=None,
+            assessment=self.assess_alone(),
+        )
+
+    def assess_alone(self) -> Assessment:
+        """What the rules say of this envelope, whatever else came for its request (§5(2)(3), §5(2)(4))."""
+        envelope = self.envelope
+        fingerprints = {path: hashlib.sha256(scan).hexdigest() for path, scan in self.scans.items()}
+        documents = submitted_documents(envelope, fingerprints)
+        findings = assess(documents, envelope.capacity, self.pack).findings
+        if any(unprintable_fields(envelope.principal, envelope.applicant)):
+            findings += (unprintable_name(DocumentKind.REQUEST_FORM),)
+        return Assessment(complete=not findings, findings=findings)
+
+
+async def receive(
+    client: ClientSource, database: Database, keyring: Keyring, delivery: Delivery, *, by: str
+) -> Received:
+    """Record an envelope and tell its request; without a request id, it opens one of its own.
+
+    The assessment is of all documents attached to the request; of this envelope alone where it is not
+    attached. Raises `Refusal` (unknown_staff, wrong_role, unknown_request, ended, envelope_conflict,
+    malformed) and `Unreachable`: what is recorded by then stays, and a repeat does the rest.
+    """
+    envelope = delivery.envelope
+    async with database.begin() as conn:
+        await staff.require(conn, by, Act.RECEIVE_ENVELOPE)
+        recorded = await envelopes.lookup(conn, keyring, envelope, delivery.scans)
+        opened = recorded is None and envelope.request_id is None
+        if recorded is None:
+            recorded = await _record(conn, database, keyring, delivery, by)
+        request = await requests.find(conn, recorded.request_id)
+    if recorded.attached and request.closed_on is None:
+        judged = await CaseActivities(database).assess_documents(request.id)
+        assessment = Assessment(complete=judged.complete, findings=judged.findings)
+    else:
+        assessment = delivery.assess_alone()
+    return Received(
+        request_id=request.id,
+        opened=opened,
+        repeated=recorded.repeated,
+        phase=await _tell(await client(), request, recorded),
+        assessment=assessment,
+        envelope=recorded.number,
+        attached=recorded.attached,
+    )
+
+
+async def attach(client: Client, database: Database, request_id: str, number: int, *, by: str) -> None:
+    """Attach an envelope that was set aside, as an officer decides, and tell its request.
+
+    Raises `Refusal` (unknown_staff, wrong_role, unknown_request, ended, not_found), `Unreachable`.
+    """
+    async with database.begin() as conn:
+        await staff.require(conn, by, Act.ATTACH_ENVELOPE)
+        request = await requests.find(conn, request_id)
+        if request.closed_on is not None:
+            raise Refusal(Code.ENDED, "the request is over: nothing can be attached to it any more")
+        await envelopes.attach(conn, database.vault, request_id=request_id, number=number, by=by)
+        listed = await envelopes.list_envelopes(conn, request_id)
+        request = await requests.find(conn, request_id)
+    ids = [str(envelope.id) for envelope in listed if envelope.number == number]
+    await start(client, request, received=DocumentsReceived(envelope_id=ids[0]))
+
+
+async def _record(
+    conn: AsyncConnection, database: Database, keyring: Keyring, delivery: Delivery, by: str
+) -> Recorded:
+    envelope = delivery.envelope
+    request_id = envelope.request_id
+    if request_id is None:
+        request_id = await requests.open_request(
+            conn,
+            opened_on=today_in_tokyo(datetime.now(UTC)),
+            opened_by=by,
+            kind=envelope.kind,
+            detail_kind=envelope.amendment or envelope.cessation,
+            capacity=envelope.capacity,
+            subject_matter=envelope.subject_matter,
+            language=envelope.language,
+            services=envelope.services,
+            pack_version=delivery.pack.version,
+        )
+    return await envelopes.record(
+        conn,
+        database.vault,
+        keyring,
+        envelope,
+        request_id=request_id,
+        received_by=by,
+        scans=delivery.scans,
+    )
+
+
+async def _tell(client: Client, request: RequestRow, recorded: Recorded) -> Phase | None:
+    """Tell the request's workflow of the envelope; a repeat tells it again, and is heard once."""
+    if recorded.attached and request.closed_on is None:
+        await start(client, request, received=DocumentsReceived(envelope_id=str(recorded.envelope_id)))
+    phase = await shown_phase(client, request.id)
+    if recorded.attached and not recorded.repeated:
+        loop = asyncio.get_running_loop()
+        patience = loop.time() + _TAKEN_IN
+        while phase is Phase.AWAITING_DOCUMENTS and loop.time() < patience:
+            await asyncio.sleep(_POLL)
+            phase = await shown_phase(client, request.id)
+    return phase
+
+
+def _read_scans(envelope: Envelope, folder: Path) -> Mapping[str, bytes]:
+    """The scans that the envelope names, from its own folder and nowhere else."""
+    inside = folder.resolve()
+    scans: dict[str, bytes] = {}
+    for number, document in enumerate(envelope.documents):
+        if document.scan is None or document.scan in scans:
+            continue
+        path = (inside / document.scan).resolve()
+        if not path.is_relative_to(inside) or not path.is_file():
+            raise Refusal(Code.MALFORMED, f"documents.{number}.scan: there is no such file in the folder")
+        if path.stat().st_size > MAX_SCAN_BYTES:
+            raise Refusal(
+                Code.MALFORMED, f"documents.{number}.scan: larger than {MAX_SCAN_BYTES // 1024**2} MB"
+            )
+        scans[document.scan] = path.read_bytes()
+        checked_scan(document.scan, scans)
+    return scans
