@@ -302,11 +302,12 @@ def _fingerprint(keyring: Keyring, envelope: Envelope, scans: Mapping[str, bytes
     content = envelope.model_dump(mode="json", exclude={"request_id"})
     for document in content["documents"]:
         if (path := document["scan"]) is not None:
-            document["scan"] = hashlib.sha256(_checked_scan(path, scans)).hexdigest()
+            document["scan"] = hashlib.sha256(checked_scan(path, scans)).hexdigest()
     return keyring.fingerprint("envelope", canonical_json(content))
 
 
-def _checked_scan(path: str, scans: Mapping[str, bytes]) -> bytes:
+def checked_scan(path: str, scans: Mapping[str, bytes]) -> bytes:
+    """The scan of this path. Raises ``Refusal`` (malformed): missing, too large, neither PNG, JPEG nor PDF."""
     scan = scans.get(path)
     if scan is None:
         raise Refusal(Code.MALFORMED, "a scan that the envelope names is missing")

@@ -266,21 +266,27 @@ async def due(conn: AsyncConnection, on: date) -> list[Due]:
     """What has expired by this day and still exists, the earliest first, by each request's own pack."""
     found = []
     for request in await requests.list_closed(conn):
-        assert request.closed_on is not None  # that is what list_closed lists
-        gone = {done.record_class for done in await certificate(conn, request.id)}
-        terms = expiries(
-            Terms.of(pack(request.pack_version)),
-            delivered_on=await delivered_on(conn, request.id),
-            closed_on=request.closed_on,
-            invoiced_on=await conn.scalar(
-                select(invoices.c.issued_on).where(invoices.c.request_id == request.id)
-            ),
-        )
-        expired = [expiry for expiry in terms if expiry.on <= on and expiry.record_class not in gone]
+        expired = [expiry for expiry in await outstanding(conn, request) if expiry.on <= on]
         if expired:
             held = await _is_held(conn, request.id)
             found += [Due(request.id, expiry, held) for expiry in expired]
     return sorted(found, key=lambda entry: (entry.expiry.on, entry.request_id))
+
+
+async def outstanding(conn: AsyncConnection, request: requests.RequestRow) -> list[Expiry]:
+    """When each class that still exists of a closed request expires, by its own pack; none while it is open."""
+    if request.closed_on is None or request.destroyed_on is not None:
+        return []
+    gone = {done.record_class for done in await certificate(conn, request.id)}
+    terms = expiries(
+        Terms.of(pack(request.pack_version)),
+        delivered_on=await delivered_on(conn, request.id),
+        closed_on=request.closed_on,
+        invoiced_on=await conn.scalar(
+            select(invoices.c.issued_on).where(invoices.c.request_id == request.id)
+        ),
+    )
+    return [expiry for expiry in terms if expiry.record_class not in gone]
 
 
 async def delivered_on(conn: AsyncConnection, request_id: str) -> date | None:
