@@ -24,13 +24,11 @@ from records.encoding import canonical_json
 from records.folding import same_person
 from records.locks import lock
 from records.requests import Parties, parties, unknown_request
+from records.scans import checked_scan, scan_type
 from records.tables import documents, envelopes, requests
 from records.vault import Vault
 from runtime.keys import Keyring
 
-MAX_SCAN_BYTES = 20 * 1024 * 1024
-
-_SCAN_TYPES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"%PDF-": "application/pdf"}
 _CLAUSE = "§5(2)(5)"
 
 
@@ -153,7 +151,7 @@ async def record(
                 number=position,
                 request_id=request_id,
                 **paper.model_dump(),
-                scan_type=None if scan is None else _scan_type(scan),
+                scan_type=None if scan is None else scan_type(scan),
                 scan_id=scan_id,
                 unprintable=document.kind in unprintable,
             )
@@ -304,19 +302,3 @@ def _fingerprint(keyring: Keyring, envelope: Envelope, scans: Mapping[str, bytes
         if (path := document["scan"]) is not None:
             document["scan"] = hashlib.sha256(checked_scan(path, scans)).hexdigest()
     return keyring.fingerprint("envelope", canonical_json(content))
-
-
-def checked_scan(path: str, scans: Mapping[str, bytes]) -> bytes:
-    """The scan of this path. Raises ``Refusal`` (malformed): missing, too large, neither PNG, JPEG nor PDF."""
-    scan = scans.get(path)
-    if scan is None:
-        raise Refusal(Code.MALFORMED, "a scan that the envelope names is missing")
-    if len(scan) > MAX_SCAN_BYTES:
-        raise Refusal(Code.MALFORMED, f"a scan is larger than {MAX_SCAN_BYTES // 1024**2} MB")
-    if _scan_type(scan) is None:
-        raise Refusal(Code.MALFORMED, "a scan is neither PNG, JPEG nor PDF")
-    return scan
-
-
-def _scan_type(scan: bytes) -> str | None:
-    return next((kind for start, kind in _SCAN_TYPES.items() if scan.startswith(start)), None)

@@ -6,49 +6,32 @@ the whole completes it.
 """
 
 import asyncio
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import Client
 
 from activities.casework import CaseActivities
-from activities.letters.names import unprintable_fields
-from policy.assessment import Assessment, assess, refuse_channel, submitted_documents, unprintable_name
+from policy.assessment import Assessment
 from policy.calendar import today_in_tokyo
-from policy.envelope import Envelope, check_services, parse_envelope
+from policy.envelope import check_services
 from policy.refusals import Code, Refusal
 from policy.registry import pack_in_force
 from policy.roles import Act
-from policy.vocabulary import Capacity, DocumentKind, Kind, Language, Phase, SubjectMatter
+from policy.vocabulary import Capacity, Kind, Language, Phase, SubjectMatter
 from records import envelopes, requests, staff
 from records.database import Database
-from records.envelopes import MAX_SCAN_BYTES, Recorded, checked_scan
+from records.envelopes import Recorded
 from records.requests import RequestRow
 from runtime.keys import Keyring
+from starter.delivery import Delivery, Received
 from starter.notices import ClientSource
 from starter.requests import shown_phase, start
 from workflows.messages import DocumentsReceived
 
 _TAKEN_IN = 5.0  # seconds in which a worker usually has judged an envelope
 _POLL = 0.05
-
-
-class Received(BaseModel):
-    """The answer to an envelope. `attached` is false where an officer must decide whether it belongs here."""
-
-    model_config = ConfigDict(frozen=True)
-
-    request_id: str | None
-    opened: bool
-    repeated: bool
-    phase: Phase | None
-    assessment: Assessment
-    envelope: int | None = None
-    attached: bool = True
 
 
 async def open_request(
@@ -87,39 +70,6 @@ async def open_request(
         request = await requests.find(conn, request_id)
     await start(client, request)
     return request
-
-
-class Delivery:
-    """An envelope and its scans, checked as far as that needs no records: channel, services, files."""
-
-    def __init__(self, text: bytes, folder: Path) -> None:
-        """Raises `Refusal`: malformed, bad_tracking_number, channel_not_accepted, unknown_service."""
-        self.envelope = parse_envelope(text)
-        self.pack = pack_in_force(self.envelope.received_on)
-        if (refusal := refuse_channel(self.envelope.channel, self.pack)) is not None:
-            raise refusal
-        check_services(self.envelope.services, [service.code for service in self.pack.services])
-        self.scans = _read_scans(self.envelope, folder)
-
-    def preview(self) -> Received:
-        """What recording this envelope would answer if it were the first: the rules alone."""
-        return Received(
-            request_id=self.envelope.request_id,
-            opened=self.envelope.request_id is None,
-            repeated=False,
-            phase=None,
-            assessment=self.assess_alone(),
-        )
-
-    def assess_alone(self) -> Assessment:
-        """What the rules say of this envelope, whatever else came for its request (§5(2)(3), §5(2)(4))."""
-        envelope = self.envelope
-        fingerprints = {path: hashlib.sha256(scan).hexdigest() for path, scan in self.scans.items()}
-        documents = submitted_documents(envelope, fingerprints)
-        findings = assess(documents, envelope.capacity, self.pack).findings
-        if any(unprintable_fields(envelope.principal, envelope.applicant)):
-            findings += (unprintable_name(DocumentKind.REQUEST_FORM),)
-        return Assessment(complete=not findings, findings=findings)
 
 
 async def receive(
@@ -213,22 +163,3 @@ async def _tell(client: Client, request: RequestRow, recorded: Recorded) -> Phas
             await asyncio.sleep(_POLL)
             phase = await shown_phase(client, request.id)
     return phase
-
-
-def _read_scans(envelope: Envelope, folder: Path) -> Mapping[str, bytes]:
-    """The scans that the envelope names, from its own folder and nowhere else."""
-    inside = folder.resolve()
-    scans: dict[str, bytes] = {}
-    for number, document in enumerate(envelope.documents):
-        if document.scan is None or document.scan in scans:
-            continue
-        path = (inside / document.scan).resolve()
-        if not path.is_relative_to(inside) or not path.is_file():
-            raise Refusal(Code.MALFORMED, f"documents.{number}.scan: there is no such file in the folder")
-        if path.stat().st_size > MAX_SCAN_BYTES:
-            raise Refusal(
-                Code.MALFORMED, f"documents.{number}.scan: larger than {MAX_SCAN_BYTES // 1024**2} MB"
-            )
-        scans[document.scan] = path.read_bytes()
-        checked_scan(document.scan, scans)
-    return scans

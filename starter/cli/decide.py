@@ -28,7 +28,7 @@ WhyNot = Annotated[
 ]
 
 
-def add_to(app: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Make these commands of the app."""
     one = "DR-2018-000001-8"
     command(app, "verify", example=f"kaiji request verify {one} --deficient stale --by officer-1")(verify)

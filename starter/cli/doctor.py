@@ -26,7 +26,7 @@ class Check:
     remedy: str | None = None
 
 
-def add_to(app: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Make `doctor` a command of the app."""
     command(app, "doctor", example="kaiji doctor")(doctor)
 

@@ -50,9 +50,9 @@ for group, name in (
     (clock.app, "clock"),
 ):
     app.add_typer(group, name=name)
-receive.add_to(app)
-schema.add_to(app)
-doctor.add_to(app)
+receive.register(app)
+schema.register(app)
+doctor.register(app)
 
 
 @app.callback()

@@ -12,12 +12,12 @@ from starter.cli.output import Answer, facts, stack, table
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from starter.intake import Received
+    from starter.delivery import Received
 
 MAX_ENVELOPE_BYTES = 1024 * 1024
 
 
-def add_to(app: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Make `receive` a command of the app."""
     command(app, "receive", example="kaiji receive envelope.json --by mailroom-1")(receive)
 
@@ -39,13 +39,15 @@ async def receive(
     An envelope with a request id joins its request, one without opens a request of its own. The same envelope
     again changes nothing. What came in another way is refused, and nothing of it is stored.
     """
-    from starter import intake
+    from starter.delivery import Delivery
 
-    delivery = intake.Delivery(read_file(envelope, MAX_ENVELOPE_BYTES), envelope.parent)
+    delivery = Delivery(read_file(envelope, MAX_ENVELOPE_BYTES), envelope.parent)
     if dry_run:
         return _answer(delivery.preview())
     if by is None:
         raise typer.BadParameter("say who records it: --by STAFF, or KAIJI_ACTOR", param_hint="--by")
+    from starter import intake
+
     received = await intake.receive(
         installation.temporal, installation.database, installation.keyring, delivery, by=by
     )

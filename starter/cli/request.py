@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from workflows.messages import Status
 
 app = new_group("Requests: open, list, show, and decide.")
-decide.add_to(app)
+decide.register(app)
 
 
 class Waiting(StrEnum):

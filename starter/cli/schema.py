@@ -21,7 +21,7 @@ class Input(StrEnum):
     POLICY_PACK = "policy-pack"
 
 
-def add_to(app: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Make `schema` a command of the app."""
     command(app, "schema", example="kaiji schema envelope > envelope.schema.json")(schema)
 

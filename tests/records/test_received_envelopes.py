@@ -12,6 +12,7 @@ from policy.vocabulary import Amendment, Capacity, DocumentKind, Holder, Kind, M
 from records import audit, envelopes, requests
 from records.database import Database
 from records.folding import fold, same_person
+from records.scans import MAX_SCAN_BYTES
 from records.tables import documents, vault
 from records.tables import envelopes as envelope_rows
 from runtime.keys import Keyring
@@ -232,7 +233,7 @@ async def test_attaching_the_first_envelope_of_another_kind_sets_the_parties(
         {"residence.png": PNG},
         SCANS | {"residence.png": b"GIF89a"},
         SCANS | {"residence.png": b""},
-        SCANS | {"residence.png": PNG + bytes(envelopes.MAX_SCAN_BYTES)},
+        SCANS | {"residence.png": PNG + bytes(MAX_SCAN_BYTES)},
     ],
 )
 async def test_a_scan_that_cannot_be_one_is_malformed_and_nothing_is_stored(
