@@ -64,8 +64,6 @@ class Acts(Casework):
     @workflow.signal
     def documents_received(self, fact: DocumentsReceived) -> None:
         """An envelope came (§5(2)(5)); whoever is not sure to have been heard tells it again."""
-        if any(milestone.ref == fact.envelope_id for milestone in self.case.timeline):
-            return
         if fact.envelope_id in self.case.heard:
             return  # told twice
         self.case.heard = [*self.case.heard, fact.envelope_id]
