@@ -6,7 +6,7 @@ from activities.letters.render import render_form
 from policy.deadlines import Terms, form_lapses_on
 from policy.pack import Pack
 from policy.registry import pack
-from policy.vocabulary import Capacity, FormKind
+from policy.vocabulary import Capacity, DocumentKind, FormKind
 from records.requests import RequestRow
 
 
@@ -47,5 +47,6 @@ def _enclosures(capacity: Capacity, rules: Pack) -> Enclosures:
                 clause=line.citation,
             )
             for line in rules.capacities[capacity].requirements
+            if DocumentKind.REQUEST_FORM not in line.any_of  # that is this form itself
         ),
     )
