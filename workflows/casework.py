@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributeUpdate
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 from activities.mailing import MailingActivities
 from activities.messages import LetterOrder
@@ -207,9 +207,9 @@ class Casework:
         """
         try:
             return await workflow.execute_local_activity_method(
-                activity, order, schedule_to_close_timeout=AT_ONCE, retry_policy=ONCE, summary=summary
+                activity, order, start_to_close_timeout=AT_ONCE, retry_policy=ONCE, summary=summary
             )
-        except ActivityError:
+        except (ActivityError, ApplicationError):  # a local activity's own error comes unwrapped
             return await self.do(activity, order, summary)
 
     def letter(self, kind: LetterKind, **content: Any) -> LetterOrder:

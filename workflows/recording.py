@@ -11,9 +11,10 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from policy.refusals import Code
 from workflows.casework import Answer, Order
 
-# Somebody waits for the answer to their act: tried for seconds, then refused as out of reach.
-PROMPT = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=1))
-PROMPT_LIMIT = timedelta(seconds=8)
+# Somebody waits for the answer to their act: tried for seconds, then refused as out of reach. The attempts are
+# counted, because no time-out ends the retries of a local activity that fails at once.
+PROMPT = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_attempts=4)
+PROMPT_TRY = timedelta(seconds=3)
 
 
 def refuse(code: Code, message: str, clause: str | None = None) -> NoReturn:
@@ -27,9 +28,9 @@ async def record(activity: Callable[[Any, Order], Awaitable[Answer]], order: Ord
     """
     try:
         return await workflow.execute_local_activity_method(
-            activity, order, schedule_to_close_timeout=PROMPT_LIMIT, retry_policy=PROMPT
+            activity, order, start_to_close_timeout=PROMPT_TRY, retry_policy=PROMPT
         )
-    except ActivityError as error:
-        if isinstance(error.cause, ApplicationError) and error.cause.non_retryable:
-            raise error.cause from None
+    except (ActivityError, ApplicationError) as error:  # a local activity's own error comes unwrapped
+        if isinstance(error, ApplicationError) and error.non_retryable:
+            raise
         refuse(Code.SERVICE_UNREACHABLE, "the records are out of reach: nothing was done, repeat it later")
