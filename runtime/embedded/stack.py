@@ -84,7 +84,7 @@ class Stack:
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as exits:
-            exits.enter_context(_alone_on(create_home(self._home)))
+            exits.enter_context(alone_on(create_home(self._home)))
             StackFile.path(self._home).unlink(missing_ok=True)
             Keyring.from_settings(self._settings, create=True)
             _create_webhook_secret(self._settings.webhook_secret_file)
@@ -145,7 +145,7 @@ async def _together(*parts: Callable[[], Coroutine[object, object, None]]) -> No
 
 
 @contextlib.contextmanager
-def _alone_on(home: Path) -> Iterator[None]:
+def alone_on(home: Path) -> Iterator[None]:
     """Hold the home's lock. The kernel lets go of it when this process ends, however it ends."""
     with (home / "stack.lock").open("a+", encoding="ascii") as lock:
         os.chmod(lock.fileno(), 0o600)

@@ -14,7 +14,9 @@ import typer
 from starter.cli import (
     audit,
     clock,
+    demo,
     deposits,
+    dev,
     doctor,
     holdings,
     keys,
@@ -38,6 +40,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+dev.register(app)
+demo.register(app)
 for group, name in (
     (request.app, "request"),
     (mail.app, "mail"),
