@@ -16,6 +16,8 @@ from runtime.errors import Misconfigured
 
 MAX_BODY = 64 * 1024
 """Bytes: far more than any notice needs."""
+PATIENCE = 8 * 1024 * 1024
+"""Bytes of a body too large that are read and thrown away: a sender still sending could not hear the answer."""
 BODY_SECONDS = 10
 """How long a sender may take to deliver its body."""
 
@@ -23,7 +25,7 @@ _SHORTEST_SECRET, _LONGEST_SECRET = 24, 64  # bytes, by Standard Webhooks
 
 
 class TooLarge(Exception):
-    """The body is larger than the limit; the rest of it was not read."""
+    """The body is larger than the limit; nothing of it was kept."""
 
 
 class TooSlow(Exception):
@@ -48,19 +50,23 @@ class Verifier:
 
 
 async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
-    """The body, read no further than the limit whatever its headers say.
+    """The body, kept no further than the limit whatever its headers say.
 
     Raises ``TooLarge`` and ``TooSlow``.
     """
-    body = bytearray()
+    body, size = bytearray(), 0
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for chunk in request.stream():
-                body += chunk
-                if len(body) > limit:
-                    raise TooLarge
+                size += len(chunk)
+                if size <= limit:
+                    body += chunk
+                elif size > limit + PATIENCE:
+                    break
     except TimeoutError:
         raise TooSlow from None
+    if size > limit:
+        raise TooLarge
     return bytes(body)
 
 
