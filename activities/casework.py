@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from activities.acting import acting
@@ -16,11 +17,12 @@ from activities.messages import (
 )
 from policy.assessment import assess, unprintable_name
 from policy.deadlines import Terms
+from policy.refusals import Code, Refusal
 from policy.registry import pack_in_force
 from policy.retention import expiries
 from policy.roles import Act
 from policy.vocabulary import DocumentKind, MailEvent
-from records import audit, envelopes, letters, requests, retention
+from records import audit, envelopes, letters, notes, requests, retention
 from records.database import Database
 
 
@@ -34,9 +36,12 @@ class CaseActivities:
     async def record_act(self, order: ActToRecord) -> None:
         """Ask the staff register whether the actor may, and write the act to the audit trail.
 
-        Raises `Refusal` (unknown_staff, wrong_role); the attempt is in the audit trail then.
+        Raises `Refusal` (unknown_staff, wrong_role: the attempt is in the audit trail then; not_found for a
+        note that the request does not have).
         """
         async with acting(self._database, order.request_id, order.by, Act(order.act), order.key) as conn:
+            note_id = order.detail.get("note")
+            await _sealed(conn, order.request_id, str(note_id) if note_id else None)
             detail = {name: value for name, value in order.detail.items() if value not in (None, [])}
             await audit.append(
                 conn,
@@ -49,7 +54,10 @@ class CaseActivities:
 
     @activity.defn
     async def record_mail(self, order: MailToRecord) -> None:
-        """Record what happened to a letter. Raises `Refusal` (unknown_staff, wrong_role, letter_state)."""
+        """Record what happened to a letter.
+
+        Raises `Refusal` (unknown_staff, wrong_role, letter_state, not_found).
+        """
         async with acting(self._database, order.request_id, order.by, Act.RECORD_MAIL, order.key) as conn:
             posted = order.event is MailEvent.POSTED
             await letters.mark(
@@ -58,7 +66,7 @@ class CaseActivities:
                 event=order.event,
                 on=order.on,
                 tracking_number=order.tracking_number if posted else None,
-                reason_id=UUID(order.note_id) if order.note_id else None,
+                reason_id=await _sealed(conn, order.request_id, order.note_id),
             )
             await audit.append(
                 conn,
@@ -75,9 +83,13 @@ class CaseActivities:
 
     @activity.defn
     async def record_hold(self, order: HoldToRecord) -> None:
-        """Place or release a hold; it stands against destruction from the moment this returns (§1)."""
+        """Place or release a hold; it stands against destruction from the moment this returns (§1).
+
+        Raises `Refusal` (unknown_staff, wrong_role, not_found).
+        """
         act = Act.RELEASE_HOLD if order.release else Act.PLACE_HOLD
         async with acting(self._database, order.request_id, order.by, act, order.key) as conn:
+            await _sealed(conn, order.request_id, order.note_id)
             if order.release:
                 await retention.release_hold(
                     conn, request_id=order.request_id, number=order.number, by=order.by, on=order.on
@@ -91,6 +103,14 @@ class CaseActivities:
                     on=order.on,
                     note_id=UUID(order.note_id) if order.note_id else None,
                 )
+            await audit.append(
+                conn,
+                order.request_id,
+                actor=order.by,
+                act=act.value,
+                detail={"on": order.on.isoformat(), "hold": order.number},
+                key=order.key,
+            )
 
     @activity.defn
     async def assess_documents(self, request_id: str) -> Assessed:
@@ -133,3 +153,13 @@ class CaseActivities:
                 invoiced_on=order.invoiced_on,
             )
         )
+
+
+async def _sealed(conn: AsyncConnection, request_id: str, note_id: str | None) -> UUID | None:
+    """Where the note of an act is sealed: an act rests on no other notes than its request's."""
+    if note_id is None:
+        return None
+    try:
+        return await notes.sealed_as(conn, request_id, UUID(note_id))
+    except ValueError:
+        raise Refusal(Code.MALFORMED, "a note is named by its id") from None

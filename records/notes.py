@@ -48,6 +48,16 @@ async def write(
     return note_id
 
 
+async def sealed_as(conn: AsyncConnection, request_id: str, id: UUID) -> UUID:
+    """The vault's id of a note of this request. Raises ``Refusal`` (not_found) when it has no such note."""
+    content_id: UUID | None = await conn.scalar(
+        select(notes.c.content_id).where(notes.c.id == id, notes.c.request_id == request_id)
+    )
+    if content_id is None:
+        raise Refusal(Code.NOT_FOUND, "the request has no such note: seal the reason first")
+    return content_id
+
+
 async def read(conn: AsyncConnection, vault: Vault, id: UUID) -> bytes:
     """What a note says. Raises ``Destroyed`` when it, or its content, is gone; ``Tampered``."""
     content_id = await conn.scalar(select(notes.c.content_id).where(notes.c.id == id))
