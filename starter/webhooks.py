@@ -17,7 +17,7 @@ from runtime.errors import Misconfigured
 MAX_BODY = 64 * 1024
 """Bytes: far more than any notice needs."""
 PATIENCE = 8 * 1024 * 1024
-"""Bytes of a body too large that are read and thrown away: a sender still sending could not hear the answer."""
+"""Bytes of a body too large that are read and thrown away: a sender still sending hears no answer."""
 BODY_SECONDS = 10
 """How long a sender may take to deliver its body."""
 
