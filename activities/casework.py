@@ -135,7 +135,7 @@ class CaseActivities:
             language=request.language,
             services=request.services,
             envelopes=len(attached),
-            received_on=attached[-1].received_on,
+            received_on=max(envelope.received_on for envelope in attached),
             complete=not findings,
             findings=findings,
         )

@@ -9,12 +9,14 @@ asked and the audit trail written in one local activity, without which there is 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import date
 
 from temporalio import workflow
 
 from activities.casework import CaseActivities
 from activities.messages import ActToRecord, HoldToRecord, MailToRecord, Scalar
 from policy import clock, roles
+from policy.checkdigits import normalize_tracking_number
 from policy.demands import asked_for
 from policy.findings import Finding
 from policy.law import check_ground
@@ -69,6 +71,10 @@ class Acts(Casework):
         self.case.heard = [*self.case.heard, fact.envelope_id]
         self.note("envelope_received", by="mailroom", clause="§5(2)(5)", ref=fact.envelope_id)
 
+    def has_mail(self) -> bool:
+        """Whether an envelope came that the rules have not looked at."""
+        return len(self.case.heard) > self.case.looked_at
+
     @workflow.signal
     def payment_received(self, fact: PaymentReceived) -> None:
         """The ledger of deposits changed (§5(2)(6))."""
@@ -98,6 +104,8 @@ class Acts(Casework):
         self._check_phase("verify the identity", Phase.VERIFYING)
         if self.case.verified or self.case.asked_for:
             refuse(Code.WRONG_PHASE, "the documents have been judged already")
+        if self.has_mail():
+            refuse(Code.WRONG_PHASE, "another envelope has just come: the rules look at it first")
         if act.deficient:
             if not self.asked_for(act.codes):
                 refuse(Code.NOTHING_TO_DECIDE, "the rules found nothing: name what is missing", "§5(2)(3)")
@@ -225,8 +233,6 @@ class Acts(Casework):
 
     def _check_withdrawal(self) -> None:
         self._check_running()
-        if self.case.withdrawn_on is not None:
-            refuse(Code.ENDED, "the request is withdrawn already")
         if not self.withdrawable or self.decided:
             refuse(Code.WRONG_PHASE, "the response is decided: it can no longer be withdrawn")
 
@@ -253,24 +259,28 @@ class Acts(Casework):
         self._check_running()
         if self.case.extensions >= self.case.terms.extensions:
             refuse(Code.EXTENSION_USED, "the time to answer has been extended as often as the pack allows")
-        due = self.response_due
-        if due is None or self.case.answer is not None:
+        earliest = self._due_with(1)
+        latest = self._due_with(self.case.terms.extension_business_days)
+        if earliest is None or latest is None or self.case.phase in (Phase.POSTING, Phase.IN_TRANSIT):
             refuse(Code.WRONG_PHASE, "the clock does not run: there is nothing to extend")
-        longest = self.case.allowance + self.case.terms.extension_business_days
-        latest = clock.due_on(self.case.clock, longest, self.today)
-        if latest is None or not due < act.until <= latest:
-            refuse(Code.MALFORMED, f"the new date must be after {due} and not after {latest}")
+        if not max(earliest, self.today) <= act.until <= latest:
+            refuse(
+                Code.MALFORMED,
+                f"the new date must not be before today or {earliest}, nor after {latest}",
+            )
 
     def _allowance_until(self, act: Extend) -> int:
         """The allowance, in business days, with which the answer is due on the new date or the first business
         day before it.
         """
-        allowance = self.case.allowance
-        while (
-            due := clock.due_on(self.case.clock, allowance + 1, self.today)
-        ) is not None and due <= act.until:
-            allowance += 1
-        return allowance
+        more = 0
+        while (due := self._due_with(more + 1)) is not None and due <= act.until:
+            more += 1
+        return self.case.allowance + more
+
+    def _due_with(self, more: int) -> date | None:
+        """The day by which the answer is due with so many business days more; None while the clock stands."""
+        return clock.due_on(self.case.clock, self.case.allowance + more, self.today)
 
     # ── mail and holds ────────────────────────────────────────────────────────────────────────────────────
 
@@ -282,6 +292,7 @@ class Acts(Casework):
             if not self._mail_is_news(act):
                 return self._acknowledged()
             self._check_mail(act)
+            tracking_number = self._tracking_number(act)
             await record(
                 CaseActivities.record_mail,
                 MailToRecord(
@@ -291,7 +302,7 @@ class Acts(Casework):
                     letter_id=act.letter_id,
                     event=act.event,
                     on=on,
-                    tracking_number=act.tracking_number,
+                    tracking_number=tracking_number,
                     note_id=act.note_id,
                 ),
             )
@@ -301,7 +312,7 @@ class Acts(Casework):
                 self.case.update_letter(
                     act.letter_id,
                     state=_NEXT[letter.state, act.event],
-                    tracking_number=act.tracking_number if posted else letter.tracking_number,
+                    tracking_number=tracking_number or letter.tracking_number,
                     posted_on=on if posted else letter.posted_on,
                     ended_on=None if posted else on,
                     postings=letter.postings + posted,
@@ -319,7 +330,16 @@ class Acts(Casework):
         letter = self.case.letter(act.letter_id)
         if letter is None or letter.state.value != act.event.value:
             return True
-        return act.event is MailEvent.POSTED and letter.tracking_number != act.tracking_number
+        return act.event is MailEvent.POSTED and letter.tracking_number != self._tracking_number(act)
+
+    def _tracking_number(self, act: RecordMail) -> str | None:
+        """The digits of what is written on a letter that is posted; None for any other event."""
+        if act.event is not MailEvent.POSTED:
+            return None
+        try:
+            return normalize_tracking_number(act.tracking_number or "")
+        except ValueError as error:
+            refuse(Code.BAD_TRACKING_NUMBER, f"a posted letter: {error}", "§5(2)(7)")
 
     def _check_mail(self, act: RecordMail) -> None:
         letter = self.case.letter(act.letter_id)
@@ -329,8 +349,7 @@ class Acts(Casework):
             refuse(
                 Code.LETTER_STATE, f"the letter is {letter.state.value}: it cannot be {act.event.value} now"
             )
-        if act.event is MailEvent.POSTED and act.tracking_number is None:
-            refuse(Code.BAD_TRACKING_NUMBER, "a posted letter has a tracking number", "§5(2)(7)")
+        self._tracking_number(act)
         if act.event is MailEvent.POSTED and letter.postings > self.case.terms.reposts:
             refuse(Code.LETTER_STATE, "the letter was re-posted as often as the pack allows: it is held")
         if act.event is MailEvent.RETURNED and act.note_id is None:
@@ -437,10 +456,12 @@ class Acts(Casework):
     def _check_running(self) -> None:
         if self.case.outcome is not None:
             refuse(Code.ENDED, f"the request is over: {self.case.outcome.value}")
+        if self.case.withdrawn_on is not None:
+            refuse(Code.ENDED, "the request is withdrawn")
 
     def _check_phase(self, what: str, phase: Phase) -> None:
         self._check_running()
-        if self.case.phase is not phase or self.case.withdrawn_on is not None:
+        if self.case.phase is not phase:
             refuse(
                 Code.WRONG_PHASE,
                 f"to {what}, the request must be {phase.value}; it is {self.case.phase.value}",

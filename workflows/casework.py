@@ -103,9 +103,14 @@ class Casework:
                     timeout_summary=explanation.timer(self.waiting),
                 )
             self.waiting = None
-        if withdrawable and self.case.withdrawn_on is not None:
-            raise Ended(Outcome.WITHDRAWN, LetterKind.WITHDRAWAL, "§5(2)")
+        if withdrawable:
+            self.heed_a_withdrawal()
         return ready()
+
+    def heed_a_withdrawal(self) -> None:
+        """Raise `Ended` when the requester has withdrawn."""
+        if self.case.withdrawn_on is not None:
+            raise Ended(Outcome.WITHDRAWN, LetterKind.WITHDRAWAL, "§5(2)")
 
     async def wait_for_requester(
         self,
@@ -135,13 +140,21 @@ class Casework:
         the pack's escalation; the due date that operators see stays what it was.
         """
         pause = timedelta(days=self.case.terms.escalation_days)
-        due, asked_on, wake = self.response_due, self.today, None
-        while not await self.wait(ready, what, who, due or asked_on + pause, clause, wake=wake):
-            if self.response_due != due:  # extended meanwhile
-                due, wake = self.response_due, None
-                continue
-            self.note("overdue", clause=clause, ref=what)
-            who, wake = "manager", end_of_day(self.today + pause)
+        turn, due, asked_on, wake = who, self.response_due, self.today, None
+
+        def extended() -> bool:
+            return self.response_due != due
+
+        while True:
+            until = due or asked_on + pause
+            await self.wait(lambda: ready() or extended(), what, turn, until, clause, wake=wake)
+            if ready():
+                return
+            if extended():
+                turn, due, wake = who, self.response_due, None
+            else:
+                self.note("overdue", clause=clause, ref=what)
+                turn, wake = "manager", end_of_day(self.today + pause)
 
     @property
     def withdrawable(self) -> bool:

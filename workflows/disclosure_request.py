@@ -80,12 +80,13 @@ class DisclosureRequest(Acts):
         """§5(2)(3), §5(2)(4): the rules judge all that came, each document at its own submission."""
         case = self.case
         while self.has_mail():
-            case.looked_at = len(case.heard)
+            heard = len(case.heard)
             found = await self.look(
                 CaseActivities.assess_documents,
                 case.request_id,
                 "Check the documents against the policy's list",
             )
+            case.looked_at = heard
             case.take(found)
             self.note(
                 "documents_checked", clause="§5(2)(3)", ref="complete" if found.complete else "incomplete"
@@ -125,10 +126,6 @@ class DisclosureRequest(Acts):
         ):
             raise Ended(Outcome.LAPSED_DOCUMENTS, LetterKind.DOCUMENTS_LAPSED, "§5(2)(3)", case.documents_due)
         case.asked_for, case.documents_due = [], None
-
-    def has_mail(self) -> bool:
-        """Whether an envelope came that the rules have not looked at."""
-        return len(self.case.heard) > self.case.looked_at
 
     def start_the_clock(self) -> None:
         """The time to answer runs from complete receipt, whatever day it was recorded."""
@@ -210,6 +207,7 @@ class DisclosureRequest(Acts):
             else:
                 await self.close_the_invoice(lapsed=True)
                 if not case.payments.paid:
+                    self.heed_a_withdrawal()
                     raise Ended(
                         Outcome.LAPSED_PAYMENT, LetterKind.PAYMENT_LAPSED, "§5(2)(6)", case.invoice.due_on
                     )
@@ -271,6 +269,7 @@ class DisclosureRequest(Acts):
 
     async def send_the_answer(self) -> None:
         """A response, word that no such data exists, or to whom to turn: all go out the same way."""
+        self.heed_a_withdrawal()  # while the data was searched for, say
         self.enter(Phase.POSTING)
         kind, clause = self.answer_kind()
         drafts = tuple(service.draft_id for service in self.case.in_play if service.draft_id)
@@ -301,6 +300,7 @@ class DisclosureRequest(Acts):
         arrived = lambda: not self.letter_is(answer, LetterState.POSTED)  # noqa: E731
         letter = self.case.letter(answer)
         posted_on = letter.posted_on if letter and letter.posted_on else self.today
+        self.switch_clock(posted_on, runs=False, reason="the answer is on its way", clause="§5(2)(7)")
         look_into_it = deadlines.transit_check(self.case.terms, posted_on)
         if not await self.wait(arrived, "delivery", "post", look_into_it, "§5(2)(7)"):
             self.note("in_transit_too_long", clause="§5(2)(7)", ref=answer)
@@ -397,8 +397,8 @@ class DisclosureRequest(Acts):
                 f"Destroy {record.record_class.value}: {record.rule}",
             )
             destroyed = not answer.held
-            if answer.held:  # placed while the destruction was on its way: it has not happened
-                await workflow.sleep(timedelta(seconds=1))
+            if answer.held:  # by a hold that we have no word of, or not yet: it has not happened
+                await self.wait(lambda: case.held, "hold", "manager", self.today, "§1")
         self.note("destroyed", clause=record.clause, ref=record.record_class.value)
         case.records = [
             r.model_copy(update={"destroyed_on": self.today}) if r.record_class is record.record_class else r

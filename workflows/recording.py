@@ -11,8 +11,8 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from policy.refusals import Code
 from workflows.casework import Answer, Order
 
-# Somebody waits for the answer to their act: tried for seconds, then refused as out of reach. The attempts are
-# counted, because no time-out ends the retries of a local activity that fails at once.
+# Somebody waits for the answer to their act: tried for seconds, then refused as out of reach. The attempts
+# are counted, because no time-out ends the retries of a local activity that fails at once.
 PROMPT = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_attempts=4)
 PROMPT_TRY = timedelta(seconds=3)
 
