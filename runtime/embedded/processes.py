@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 _PROBE_EVERY = 0.02
 _RESTART_AFTER = (0.2, 10.0)
+_claims: list[socket.socket] = []
 
 
 class Child:
@@ -127,16 +128,36 @@ class Child:
 
 
 def free_port(preferred: int | None = None) -> int:
-    """A TCP port of 127.0.0.1 that nobody uses: the preferred one if possible."""
-    for candidate in (preferred, 0) if preferred else (0,):
+    """A TCP port of 127.0.0.1 that nobody uses: the preferred one if possible.
+
+    It is this process's until it ends: two stacks that start at once never choose the same, of which the
+    second would take the first one's parts for its own.
+    """
+    for candidate in (preferred, *[0] * 100) if preferred else [0] * 100:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", candidate))
             except OSError:
                 continue
-            return int(probe.getsockname()[1])
+            port = int(probe.getsockname()[1])
+        if _claim(port):
+            return port
     raise OSError("no free port on 127.0.0.1")
+
+
+def _claim(port: int) -> bool:
+    """Say to every other stack on this machine that the port is taken, before anything listens on it."""
+    if sys.platform != "linux":
+        return True
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0kaiji/port/{port}")  # no file: the kernel forgets it with this process
+    except OSError:
+        claim.close()
+        return False
+    _claims.append(claim)
+    return True
 
 
 async def listening(port: int) -> bool:

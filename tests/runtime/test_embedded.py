@@ -208,3 +208,16 @@ def test_a_free_port_is_the_preferred_one_unless_it_is_taken() -> None:
         port = taken.getsockname()[1]
         assert free_port(port) != port
     assert free_port(port) == port
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a port is only looked at")
+async def test_two_processes_that_choose_at_once_never_choose_the_same_port() -> None:
+    mine = free_port()
+    other = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        f"from runtime.embedded.processes import free_port; print(free_port({mine}))",
+        stdout=asyncio.subprocess.PIPE,
+    )
+    chosen, _ = await other.communicate()
+    assert int(chosen) != mine
