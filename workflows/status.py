@@ -5,6 +5,7 @@ from datetime import date
 
 from policy import clock
 from policy.law import lawsuit_possible_on
+from policy.vocabulary import Phase
 from workflows import explanation
 from workflows.case import Case
 from workflows.messages import Deadline, Status, Wait
@@ -50,7 +51,7 @@ def status_of(case: Case, waiting: Wait | None, *, today: date, response_due: da
 
 
 def _deadlines(case: Case, today: date, response_due: date | None) -> Iterator[Deadline]:
-    if case.documents_due is not None and not case.verified:
+    if case.documents_due is not None and case.phase is Phase.AWAITING_DOCUMENTS:
         yield Deadline(what="documents", on=case.documents_due, clause="§5(2)")
     if case.invoice is not None and not case.payments.paid:
         yield Deadline(what="payment", on=case.invoice.due_on, clause="§5(2)(6)")
