@@ -154,7 +154,7 @@ class Casework:
                 turn, due, wake = who, self.response_due, None
             else:
                 self.note("overdue", clause=clause, ref=what)
-                turn, wake = "manager", end_of_day(self.today + pause)
+                turn, wake = "manager", start_of_day(self.today + pause)
 
     @property
     def withdrawable(self) -> bool:
