@@ -1,0 +1,166 @@
+"""The handling fee: paid, short, over, double, late, cancelled, lapsed, unidentified (§5(2)(6))."""
+
+from datetime import timedelta
+
+from policy.refusals import Code
+from policy.vocabulary import Outcome, Phase
+from records.ledger import DepositState, Suspense
+from runtime.temporal import fast_forward, wait_until_idle
+from tests.workflows.courses import course
+from tests.workflows.world import Case, Money, World, refused
+
+
+async def invoiced(world: World) -> Case:
+    """A request that waits for 5,400 yen."""
+    case = await world.open()
+    await case.reach(Phase.AWAITING_PAYMENT)
+    return case
+
+
+async def stands(money: Money) -> tuple[DepositState, str | None, Suspense | None]:
+    row = await money.row()
+    return row.state, row.request_id, row.suspense_reason
+
+
+@course
+async def test_a_short_payment_waits_for_the_rest(world: World) -> None:
+    case = await invoiced(world)
+    await case.pay(4970)  # the bank took its fee
+    status = await case.status()
+    assert (status.phase, status.payments.received, status.payments.paid) == (
+        Phase.AWAITING_PAYMENT,
+        4970,
+        False,
+    )
+    assert "received JPY 4,970" in status.explanation
+    await case.pay(430)
+    status = await case.status()
+    assert (status.phase, status.payments.received) == (Phase.PREPARING, 5400)
+
+
+@course
+async def test_an_overpayment_proceeds(world: World) -> None:
+    case = await invoiced(world)
+    await case.pay(6000)
+    status = await case.status()
+    assert (status.phase, status.payments.received, status.payments.invoiced) == (Phase.PREPARING, 6000, 5400)
+
+
+@course
+async def test_a_second_payment_is_double_and_waits_for_a_clerk(world: World) -> None:
+    case = await invoiced(world)
+    await case.pay(5400)
+    double = await case.pay(5400)
+    assert await stands(double) == (DepositState.SUSPENSE, None, Suspense.DOUBLE)
+    assert (await case.status()).payments.received == 5400
+    assert (await double.status()).state == "suspense"
+
+
+@course
+async def test_the_same_payment_told_by_two_sources_counts_once(world: World) -> None:
+    case = await invoiced(world)
+    await case.pay(2700)
+    twin = await case.pay(2700, source="bank-file")
+    assert await stands(twin) == (DepositState.SUSPENSE, None, Suspense.TWIN)
+    assert (await case.status()).payments.received == 2700
+
+
+@course
+async def test_payment_is_reminded_of_once_and_lapses_with_a_letter(world: World) -> None:
+    case = await invoiced(world)
+    invoiced_on = (await case.status()).today
+    await case.pay(1000)
+    await case.to_the_last_moment_of(invoiced_on + timedelta(days=13))
+    assert await case.letters() == ["invoice"]
+    await case.advance(days=1)
+    assert await case.letters() == ["invoice", "payment_reminder"]
+    await case.pay(1000)  # still short: no second reminder
+    await case.to_the_last_moment_of(invoiced_on + timedelta(days=30))
+    assert (await case.status()).outcome is None
+    await case.advance(minutes=1)
+    status = await case.status()
+    assert (status.outcome, status.payments.received) == (Outcome.LAPSED_PAYMENT, 2000)
+    assert await case.letters() == ["invoice", "payment_reminder", "payment_lapsed"]
+    late = await world.deposit(3400, status.payment_reference or "")
+    assert await stands(late) == (DepositState.SUSPENSE, None, Suspense.LATE)
+
+
+@course
+async def test_the_last_moment_for_the_fee_is_in_time(world: World) -> None:
+    case = await invoiced(world)
+    status = await case.status()
+    due = next(d.on for d in status.deadlines if d.what == "payment")
+    assert due == status.today + timedelta(days=30)
+    await case.to_the_last_moment_of(due)
+    await case.pay(5400)
+    assert (await case.status()).phase is Phase.PREPARING
+
+
+async def test_a_deposit_in_time_of_which_no_word_came_counts(world: World) -> None:
+    case = await invoiced(world)
+    status = await case.status()
+    await world.match_untold(5400, status.payment_reference or "")
+    await case.advance(days=31)
+    assert (await case.status()).phase is Phase.PREPARING
+
+
+@course
+async def test_an_unidentified_deposit_is_assigned_by_accounts_and_nobody_else(world: World) -> None:
+    case = await invoiced(world)
+    money = await world.deposit(5400)
+    assert await stands(money) == (DepositState.SUSPENSE, None, Suspense.UNIDENTIFIED)
+    with refused(Code.WRONG_ROLE):
+        await money.assign(case, by="officer-1")
+    with refused(Code.UNKNOWN_STAFF):
+        await money.assign(case, by="nobody-1")
+    assert (await case.status()).phase is Phase.AWAITING_PAYMENT
+    await money.assign(case)
+    assert (await case.status()).phase is Phase.PREPARING
+    assert await stands(money) == (DepositState.MATCHED, case.id, None)
+    assert (await money.status()).request_id == case.id
+
+
+async def test_a_deposit_is_assigned_to_an_open_invoice_only(world: World) -> None:
+    case = await world.open()
+    money = await world.deposit(5400)
+    with refused(Code.DEPOSIT_NOT_ASSIGNABLE):
+        await money.assign(case)
+    assert (await money.status()).state == "suspense"
+    foreign = await world.deposit(5400, currency="USD")
+    await case.reach(Phase.AWAITING_PAYMENT)
+    with refused(Code.DEPOSIT_NOT_ASSIGNABLE):
+        await foreign.assign(case)
+
+
+@course
+async def test_a_clerk_is_reminded_of_a_deposit_in_suspense_until_it_is_taken_back(world: World) -> None:
+    money = await world.deposit(5400)
+    for reminders in (1, 2):
+        await fast_forward(world.client, money.workflow_id, timedelta(days=14))
+        await wait_until_idle(world.client, money.workflow_id)
+        assert (await money.status()).reminders == reminders
+    await money.cancel()
+    assert (await money.status()).state == "cancelled"
+    assert await stands(money) == (DepositState.CANCELLED, None, Suspense.UNIDENTIFIED)
+
+
+@course
+async def test_a_payment_taken_back_no_longer_counts(world: World) -> None:
+    case = await invoiced(world)
+    money = await case.pay(4000)
+    await money.cancel()
+    status = await case.status()
+    assert (status.phase, status.payments.received) == (Phase.AWAITING_PAYMENT, 0)
+    await case.pay(1400)
+    assert (await case.status()).phase is Phase.AWAITING_PAYMENT
+    await case.pay(4000)
+    assert (await case.status()).phase is Phase.PREPARING
+
+
+async def test_the_deposit_of_a_request_that_is_gone_ends_all_the_same(world: World) -> None:
+    case = await invoiced(world)
+    reference = (await case.status()).payment_reference or ""
+    await world.client.get_workflow_handle(case.id).terminate()
+    money = await world.deposit(5400, reference)
+    assert (await wait_until_idle(world.client, money.workflow_id)).close_time
+    assert (await money.status()).state == "matched"
