@@ -28,15 +28,17 @@ def usage_failure(error: TyperException) -> Failure:
 def failure(error: Exception) -> Failure | None:
     """What went wrong in a command; None for a fault of Kaiji's own."""
     from policy.refusals import Code, Refusal
-    from records.vault import Destroyed, Tampered
-    from runtime.errors import HomeInUse, KeyringError, Misconfigured, StartFailed, UnknownKey, Unreachable
 
     if isinstance(error, Refusal):
         return Failure(error.to_error(), error.exit_status)
+
+    from records.vault import Destroyed, Tampered
+    from runtime.errors import KeyringError, Misconfigured, StartFailed, UnknownKey, Unreachable
+
     if isinstance(error, (Unreachable, StartFailed)):
         message = f"{error}; nothing is lost, it is safe to repeat the command"
         return Failure({"code": Code.SERVICE_UNREACHABLE.value, "message": message}, 5)
-    if isinstance(error, (Misconfigured, KeyringError, HomeInUse)):
+    if isinstance(error, (Misconfigured, KeyringError)):
         return Failure({"code": MISCONFIGURED, "message": str(error)}, 2)
     if isinstance(error, (Destroyed, UnknownKey)):
         message = f"{error}: nobody can open it any more"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from policy.vocabulary import Phase
 from starter.cli.context import Installation, command
 from starter.cli.options import read_file
 from starter.cli.output import Answer, facts, stack, table
@@ -88,6 +89,6 @@ def _next_step(received: "Received") -> str:
             "It does not fit the request (other people, kind or capacity) and was set aside: "
             f"an officer decides, `kaiji request attach {request_id} {received.envelope} --by OFFICER`."
         )
-    return (
-        f"Next: `kaiji request verify {request_id} --by OFFICER`, or --deficient to ask for what is missing."
-    )
+    if received.phase in (Phase.AWAITING_DOCUMENTS, Phase.VERIFYING):
+        return f"Next: `kaiji request verify {request_id} --by OFFICER`, --deficient if something is missing."
+    return f"`kaiji request show {request_id}` tells where it stands."
