@@ -4,7 +4,7 @@
 
 The bare workflow receives two signals, runs two activities that do nothing and starts a timer: 24 events and
 no database. A request is a whole disclosure, four times as many events: envelope, verification, invoice,
-deposit, decision by two people, the answer posted and delivered; its people look and act as fast as the phases
+deposit, decision by two people, the answer posted and delivered; its people act as fast as the phases
 allow. Worker, clients and servers share the machine, and machines are noisy: quote the ratio, not the rates.
 """
 
