@@ -33,7 +33,7 @@ from workflows.disclosure_request import DisclosureRequest
 from workflows.messages import Acknowledged, Act, DocumentsReceived, ServiceStatus, Status
 from workflows.task_queue import TASK_QUEUE
 
-PATIENCE = timedelta(seconds=15)
+PATIENCE = timedelta(seconds=12)
 """How long somebody at a keyboard waits for a workflow to answer."""
 
 Answer = TypeVar("Answer")
