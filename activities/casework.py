@@ -41,7 +41,7 @@ class CaseActivities:
         """
         async with acting(self._database, order.request_id, order.by, Act(order.act), order.key) as conn:
             note_id = order.detail.get("note")
-            await _sealed(conn, order.request_id, str(note_id) if note_id else None)
+            await _sealed(conn, order.request_id, None if note_id is None else str(note_id))
             detail = {name: value for name, value in order.detail.items() if value not in (None, [])}
             await audit.append(
                 conn,
