@@ -1,4 +1,4 @@
-"""The same stack from inside: the ways in as functions, which costs milliseconds where a command costs a second.
+"""The same stack from inside: the ways in as functions, in milliseconds where a command takes a second.
 
 Tests of a command run the command; what only prepares or watches a test goes through here.
 """
