@@ -104,7 +104,7 @@ async def _migrations(installation: Installation) -> Check:
     installation.database  # noqa: B018  says what to do where there is none
     has = await asyncio.to_thread(migrate.current, installation.settings.database())
     wanted = migrate.head()
-    remedy = "bring the database up to date: `kaiji dev` does, or `python -m records.migrate`"
+    remedy = "bring the database up to date: `kaiji database upgrade`"
     return Check("migrations", has == wanted, f"revision {has or 'none'}, this program has {wanted}", remedy)
 
 

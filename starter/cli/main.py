@@ -14,6 +14,7 @@ import typer
 from starter.cli import (
     audit,
     clock,
+    database,
     demo,
     deposits,
     dev,
@@ -52,6 +53,7 @@ for group, name in (
     (audit.app, "audit"),
     (keys.app, "keys"),
     (clock.app, "clock"),
+    (database.app, "database"),
 ):
     app.add_typer(group, name=name)
 receive.register(app)

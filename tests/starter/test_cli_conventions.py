@@ -205,7 +205,7 @@ def test_schemas_are_json_schemas(name: str, capsys: pytest.CaptureFixture[str])
 
 
 def test_help_is_there_at_once() -> None:
-    """Measured at 0.17 s; the limit leaves room for a busy machine. What is slow must not be loaded at all."""
+    """0.17 s on an idle machine; the limit leaves room for a busy one. What is slow is not loaded at all."""
     best = min(_seconds([KAIJI, "--help"]) for _ in range(3))
     assert best < 0.4
     slow = "{'temporalio', 'sqlalchemy', 'typst', 'pydantic', 'rich'}"

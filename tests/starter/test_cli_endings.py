@@ -5,19 +5,28 @@ import itertools
 import json
 import os
 import signal
+import sys
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
+from temporalio.client import Client
+
+from activities.messages import DepositKey
 from records.database import Database
-from records.migrate import upgrade
+from records.migrate import head
 from runtime.embedded.postgres import PostgresServer
+from runtime.embedded.processes import free_port
 from runtime.embedded.temporal_server import TemporalServer
+from runtime.errors import Unreachable
 from runtime.keys import Keyring
 from runtime.settings import Settings
 from runtime.stackfile import StackFile
 from runtime.temporal import connect
 from tests.starter.office import Office
 from worker import create_worker, register_search_attributes
+from workflows.deposit import Deposit
 
 RUNS = 200
 AT_ONCE = 4
@@ -106,12 +115,13 @@ async def test_rotated_keys_open_everything_and_the_old_one_nothing(
     postgres: PostgresServer, tmp_path: Path
 ) -> None:
     await postgres.ensure_database("rotation")
-    upgrade(postgres.url("rotation"))
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     office = Office(home, tmp_path)
     Keyring.open(home / "keyring.json", create=True)
     StackFile(temporal="127.0.0.1:1", database=postgres.url("rotation"), pid=os.getpid()).write(home)
+    for before in (None, head()):
+        assert await office.do("database", "upgrade") == {"before": before, "after": head()}
     await office.do("staff", "add", "manager-1", "--role", "manager", "--by", "manager-1")
     await office.do("staff", "add", "officer-1", "--role", "officer", "--by", "manager-1")
     sample = str(Path(__file__).parents[2] / "starter" / "samples" / "holdings.json")
@@ -133,6 +143,40 @@ async def test_rotated_keys_open_everything_and_the_old_one_nothing(
     assert rotated["wrapped"] > 0
     assert await office.do(*show) == before
     assert Keyring.open(home / "keyring.json").kek_ids() == ["kek-2"]
+
+
+async def test_a_server_that_cannot_skip_time_says_so(office: Office, tmp_path: Path) -> None:
+    """Such as the development server without the switch for it, and any server in production."""
+    port = free_port()
+    temporal = Path(sys.executable).with_name("temporal")
+    server = await asyncio.create_subprocess_exec(
+        *(temporal, "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", str(port)),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        keyring = Keyring.open(office.home / "keyring.json")
+        settings = Settings.load(office.home)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TEMPORAL_ADDRESS", f"127.0.0.1:{port}")
+            client = await _patiently(lambda: connect(settings, keyring))
+            key = DepositKey(source="webhook", deposit_id="d")
+            await client.start_workflow(Deposit.run, key, id="deposit/webhook/d", task_queue="kaiji")
+            refused = await office.run("clock", "advance", "deposit/webhook/d", "1d")
+    finally:
+        server.terminate()
+        await server.wait()
+    assert (refused.status, refused.code) == (2, "misconfigured")
+    assert "kaiji dev" in refused.document["error"]["message"]
+
+
+async def _patiently(attempt: Callable[[], Awaitable[Client]]) -> Client:
+    for _ in range(50):
+        try:
+            return await attempt()
+        except Unreachable:
+            await asyncio.sleep(0.2)
+    return await attempt()
 
 
 async def test_ctrl_c_is_quiet(office: Office) -> None:
