@@ -208,9 +208,12 @@ async def test_a_hold_stops_destruction_until_it_is_released(
             await destroy(db, request_id, RecordClass.REQUEST_FILE)
         assert (caught.value.code, caught.value.exit_status) == (Code.ON_HOLD, 3)
         async with db.begin() as conn:
-            assert await retention.release_hold(
-                conn, request_id=request_id, by="manager-1", on=ON, number=release
-            ) == 1
+            assert (
+                await retention.release_hold(
+                    conn, request_id=request_id, by="manager-1", on=ON, number=release
+                )
+                == 1
+            )
     assert await count(db, vault, data_keys, certificates) == [*before, 0]
     assert (await destroy(db, request_id, RecordClass.REQUEST_FILE)).records == 3
     async with db.begin() as conn:

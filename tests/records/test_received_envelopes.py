@@ -202,6 +202,17 @@ async def test_the_applicant_is_compared_too(
     assert later.attached is attached
 
 
+async def test_the_same_applicant_in_another_capacity_is_set_aside(
+    db: Database, keyring: Keyring, request_id: str
+) -> None:
+    changes: dict[str, object] = {"applicant": PROXY, "documents": []}
+    await receive(db, keyring, request_id, capacity="proxy", **changes)
+    later = await receive(
+        db, keyring, request_id, capacity="statutory_representative", posted_on="2018-11-02", **changes
+    )
+    assert not later.attached
+
+
 async def test_attaching_the_first_envelope_of_another_kind_sets_the_parties(
     db: Database, keyring: Keyring
 ) -> None:
