@@ -63,11 +63,8 @@ doctor.register(app)
 
 @app.callback()
 def conventions(ctx: typer.Context, home: Home = None, json: Json = False) -> None:
-    """See the help of the app: a callback's own would replace it."""
+    # without a docstring: it would replace the help of the app
     ctx.obj = Conventions(home, json)
-
-
-conventions.__doc__ = None
 
 
 def run(arguments: Sequence[str]) -> int:
