@@ -1,0 +1,478 @@
+"""No personal data outside sealed columns: planted, driven through every course, and looked for as bytes.
+
+The words below go in by every way there is, forged and malformed ones too. Then every file under the home,
+every history, raw and decoded, and all that any process said is searched for them in every encoding.
+"""
+
+import gzip
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+from google.protobuf.message import Message
+from psycopg import sql
+from temporalio.api.common.v1 import Payload
+from temporalio.client import Client
+
+from policy.vocabulary import Phase
+from runtime.codec import ENCODING, EncryptingCodec
+from runtime.embedded.postgres import plain_url
+from tests.activities.letters.reading import squeezed, words
+from tests.e2e.driving import Dev, Ran, envelope, forged_secret, payment, png, today, tracking_number
+from tests.e2e.searching import Search, encodings, spellings
+
+NAME, KANA = "鰐淵 籠目", "ワニブチ カゴメ"
+ADDRESS = "東京都八咫烏区鵺野町7-77-7731 燕楼903"
+CUSTOMER, MAIL = "QZ7731-KAGOME", "kagome+qz7731@tsuru.example"
+PAYER, PROXY = "ﾇｴﾉ ﾂｸﾞﾐ", "霧ヶ峰 鵠之介"
+WORDS = {
+    "name": NAME,
+    "family name": "鰐淵",
+    "kana": KANA,
+    "address": ADDRESS,
+    "born on": "1931-02-17",
+    "customer number": CUSTOMER,
+    "mail": MAIL,
+    "password": "pw!Qz7731-Zt",
+    "card": "5204740009917731",
+    "payer": PAYER,
+    "EDI": "EDI-QZ7731-TSUGUMI",
+    "account paid into": "7731990773",
+    "proxy": PROXY,
+    "particulars": "鵺の巣の記録を全部",
+    "scan": "SCAN-QZ7731",
+    "acceptance": "梟も認めた理由",
+    "return": "狐が戻した理由",
+    "hold": "狸が留めた理由",
+    "extension": "獺が延ばした理由",
+    "ground": "鼬が断った理由",
+    "returned mail": "燕が返した理由",
+    "sender's message id": "msg-qz7731-tsugumi",
+}
+# These are not kept at all, and these stand in nothing that is.
+NEVER_STORED = {"sender's message id"}
+
+PERSON: dict[str, Any] = {
+    "name": NAME,
+    "name_kana": KANA,
+    "postal_code": "150-8512",
+    "address": ADDRESS,
+    "born_on": WORDS["born on"],
+    "customer_number": CUSTOMER,
+}
+HOLDING: dict[str, Any] = {
+    "service": "gmo-appscloud",
+    **PERSON,
+    "categories": {
+        "identity": {"name": NAME, "address": ADDRESS, "email": MAIL},
+        "contract": {"customer_number": CUSTOMER, "password": WORDS["password"]},
+        "transaction": {"card_number": WORDS["card"], "account_holder": KANA},
+    },
+}
+CONTROL = "control-qz4488-word"
+
+
+class Driven:
+    """A stack after everything was driven through it."""
+
+    def __init__(self, dev: Dev) -> None:
+        self.dev = dev
+        self.letters: list[Path] = []
+        self.typed: list[Ran] = []  # with a word on the command line, which its error may repeat
+        self.answers: list[str] = []
+
+    def run(self) -> None:
+        dev = self.dev
+        for scan in ("residence", "licence"):
+            (dev.inbox / f"{scan}.png").write_bytes(png(f"{WORDS['scan']} {scan}"))
+        dev.kaiji("holdings", "import", dev.write({"holdings": [HOLDING]}), by="manager-1").ok()
+        self._malformed_files()
+        request_id = self._deficiency()
+        self._hostile_notices()
+        self._payment_in_suspense(request_id)
+        self._decision(request_id)
+        self._post(request_id)
+        self._accepted_and_withdrawn()
+        self._words_on_the_command_line(request_id)
+        told = [
+            ("request", "list"),
+            ("request", "show", request_id),
+            ("request", "timeline", request_id),
+            ("mail", "queue"),
+            ("deposits", "list"),
+            ("retention", "due", "--on", str(today() + timedelta(days=4000))),
+            ("audit", "show", request_id),
+            ("retention", "certificate", request_id),
+        ]
+        for ran in dev.all_at_once(*[lambda c=command: dev.kaiji(*c) for command in told]):
+            ran.ok()
+
+    def envelope(self, **changes: Any) -> dict[str, Any]:
+        return envelope(principal=PERSON, particulars=WORDS["particulars"], **changes)
+
+    def _malformed_files(self) -> None:
+        dev, good = self.dev, self.envelope()
+        wrong = [
+            good | {NAME: NAME},
+            good | {"tracking_number": NAME},
+            good | {"request_id": NAME},
+            good | {"posted_on": KANA},
+            good | {"channel": ADDRESS},
+            good | {"services": [MAIL]},
+            good | {"principal": PERSON | {"name": 7}},
+            good | {"documents": [{"kind": "passport", "scan": f"{NAME}.png"}]},
+            good | {"documents": [{"kind": NAME}]},
+        ]
+        held = HOLDING | {"categories": {"identity": {NAME: MAIL}}}
+        files = [HOLDING | {"born_on": NAME}, HOLDING | {NAME: NAME}, HOLDING | {"service": NAME}, held]
+        runs = [lambda c=c: dev.kaiji("receive", dev.write(c), by="mailroom-1") for c in wrong]
+        runs += [
+            lambda c=c: dev.kaiji("holdings", "import", dev.write({"holdings": [c]}), by="manager-1")
+            for c in files
+        ]
+        for ran in dev.all_at_once(*runs):
+            assert ran.status == 2, ran
+        dev.kaiji("receive", dev.write(good | {"channel": "fax"}), by="mailroom-1").refused(
+            3, "channel_not_accepted"
+        )
+        dev.kaiji("receive", dev.write(good), by="auditor-1").refused(3, "wrong_role")
+
+    def _deficiency(self) -> str:
+        dev, content = self.dev, self.envelope()
+        *rest, licence = content["documents"]
+        request_id: str = dev.kaiji(
+            "receive", dev.write(content | {"documents": rest}), by="mailroom-1"
+        ).ok()["request_id"]
+        dev.kaiji("request", "verify", request_id, "--deficient", by="officer-1").ok()
+        dev.inside.wait_for(request_id, Phase.AWAITING_DOCUMENTS)
+        other = self.envelope(request_id=request_id) | {"principal": PERSON | {"name": PROXY}}
+        dev.kaiji("receive", dev.write(other), by="mailroom-1").ok()
+        dev.kaiji(
+            "receive", dev.write(self.envelope(request_id=request_id, documents=[licence])), by="mailroom-1"
+        ).ok()
+        dev.kaiji("request", "verify", request_id, by="officer-1").ok()
+        dev.inside.wait_for(request_id, Phase.AWAITING_PAYMENT)
+        return request_id
+
+    def _notice(self, reference: str, **changes: Any) -> dict[str, Any]:
+        return payment(
+            reference,
+            payer_name=PAYER,
+            edi=WORDS["EDI"],
+            account=WORDS["account paid into"],
+            **changes,
+        )
+
+    def _hostile_notices(self) -> None:
+        dev = self.dev
+        data = self._notice(NAME)
+        body = json.dumps(data, ensure_ascii=False)
+        gateway = dev.ready["gateway"]
+        answers = [
+            dev.deposit(data, secret=forged_secret()),
+            dev.deposit(data, altered=lambda sent: sent + PAYER.encode()),
+            dev.deposit(data | {"amount": NAME}),
+            dev.deposit(data | {NAME: NAME}),
+            dev.deposit(data | {"deposit_id": NAME}),
+            dev.deposit(data, type=NAME),
+            dev.deposit(data | {"payer_name": PAYER * 40}),
+            httpx.post(f"{gateway}/webhooks/deposits", content=body.encode()),
+            httpx.post(f"{gateway}/webhooks/deposits/{NAME}", params={"payer": PAYER}, content=body.encode()),
+            httpx.get(f"{gateway}/{MAIL}", headers={"user-agent": MAIL, "referer": f"http://{MAIL}/"}),
+            httpx.post(f"{gateway}/codec/decode", content=body.encode(), headers={"x-namespace": MAIL}),
+            httpx.post(
+                f"{gateway}/codec/decode",
+                json={"payloads": [{"metadata": {}, "data": "6bCQ5rer"}], NAME: NAME},
+                headers={"x-namespace": "default"},
+            ),
+        ]
+        assert all(400 <= answer.status_code < 500 for answer in answers), answers
+        self.answers += [f"{answer.headers} {answer.text}" for answer in answers]
+
+    def _payment_in_suspense(self, request_id: str) -> None:
+        dev = self.dev
+        data = self._notice(NAME)
+        accepted = dev.deposit(data, webhook_id=WORDS["sender's message id"])
+        assert accepted.status_code == 202
+        self.answers.append(accepted.text)
+        conflict = dev.deposit(data | {"payer_name": NAME}, webhook_id=WORDS["sender's message id"])
+        assert conflict.status_code == 409
+        self.answers.append(conflict.text)
+        dev.kaiji("deposits", "assign", data["deposit_id"], request_id, by="accounts-1").ok()
+        dev.inside.wait_for(request_id, Phase.PREPARING)
+        left = self._notice(KANA)
+        assert dev.deposit(left).status_code == 202  # and stays in suspense
+
+    def _decision(self, request_id: str) -> None:
+        dev = self.dev
+        propose = ("request", "propose", request_id, "--decision")
+        until = str(today() + timedelta(days=28))
+        extend = ("request", "extend", request_id, "--until", until, "--reason", WORDS["extension"])
+        dev.kaiji(*extend, by="officer-1").ok()
+        hold = ("request", "hold", request_id, "--reason", WORDS["hold"])
+        dev.kaiji(*hold, by="officer-1").refused(3, "wrong_role")
+        dev.kaiji(*hold, by="manager-1").ok()
+        said = dev.kaiji(*propose, "partial", "--withhold", "transaction", by="officer-1")
+        assert said.refused(3, "no_ground")
+        ground = said.document["error"]["message"].partition("--ground CODE): ")[2].split(" ")[0]
+        partial = ("partial", "--ground", ground, "--withhold", "transaction", "--reason", WORDS["ground"])
+        dev.kaiji(*propose, *partial, by="officer-2").ok()
+        dev.inside.wait_for(request_id, Phase.APPROVING)
+        dev.kaiji("request", "approve", request_id, by="officer-2").refused(3, "same_person")
+        dev.kaiji("request", "return", request_id, "--reason", WORDS["return"], by="approver-1").ok()
+        dev.inside.wait_for(request_id, Phase.PREPARING)
+        dev.kaiji(*propose, *partial, by="officer-1").ok()
+        dev.inside.wait_for(request_id, Phase.APPROVING)
+        dev.kaiji("request", "approve", request_id, by="approver-1").ok()
+
+    def _post(self, request_id: str) -> None:
+        dev = self.dev
+        status = dev.inside.wait_for(request_id, Phase.POSTING)
+        for letter in status.letters:
+            out = dev.folder / f"{letter.letter_id}.pdf"
+            dev.kaiji("mail", "print", letter.letter_id, "--out", out, by="mailroom-1").ok()
+            self.letters.append(out)
+        answer = status.letters[-1].letter_id
+        record = ("mail", "record", answer)
+        dev.kaiji(*record, "posted", "--tracking", tracking_number(), by="mailroom-1").ok()
+        dev.kaiji(*record, "returned", "--reason", WORDS["returned mail"], by="mailroom-1").ok()
+        dev.kaiji(*record, "posted", "--tracking", tracking_number(), by="mailroom-1").ok()
+        dev.kaiji(*record, "delivered", by="mailroom-1").ok()
+        dev.inside.wait_for(request_id, Phase.RETAINED)
+
+    def _accepted_and_withdrawn(self) -> None:
+        """A proxy's incomplete envelope, accepted for a reason; withdrawn; destroyed."""
+        dev = self.dev
+        proxy = PERSON | {"name": PROXY, "customer_number": None}
+        content = self.envelope(capacity="proxy", applicant=proxy)
+        request_id = dev.receive(content)
+        dev.kaiji("request", "verify", request_id, "--reason", WORDS["acceptance"], by="officer-1").ok()
+        dev.inside.wait_for(request_id, Phase.AWAITING_PAYMENT)
+        dev.kaiji("request", "withdraw", request_id, by="officer-1").ok()
+        dev.inside.wait_for(request_id, Phase.RETAINED)
+        ended = dev.receive(self.envelope())
+        dev.kaiji("request", "withdraw", ended, by="officer-1").ok()
+        dev.inside.wait_for(ended, Phase.RETAINED)
+        assert dev.kaiji("clock", "advance", ended, "3000d").ok()["phase"] == "DESTROYED"
+
+    def _words_on_the_command_line(self, request_id: str) -> None:
+        dev = self.dev
+        self.typed = dev.all_at_once(
+            lambda: dev.kaiji("request", "show", NAME),
+            lambda: dev.kaiji("audit", "show", NAME),
+            lambda: dev.kaiji("clock", "advance", NAME, "1d"),
+            lambda: dev.kaiji("deposits", "assign", NAME, KANA, by="accounts-1"),
+            lambda: dev.kaiji("request", "approve", request_id, "--service", MAIL, by="approver-1"),
+            lambda: dev.kaiji("request", "withdraw", request_id, by=NAME),
+            lambda: dev.kaiji("request", "list", "--phase", NAME),
+            lambda: dev.kaiji(f"--{NAME}"),
+        )
+        assert all(ran.status in (2, 3, 4) for ran in self.typed), [(r.command, r.status) for r in self.typed]
+
+
+@pytest.fixture(scope="module")
+def driven(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driven]:
+    dev = Dev(tmp_path_factory.mktemp("canary"))
+    dev.start()
+    try:
+        story = Driven(dev)
+        story.run()
+        yield story
+    finally:
+        assert dev.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def search() -> Search:
+    return Search(WORDS)
+
+
+def checkpoint(dev: Dev) -> None:
+    """Have PostgreSQL write all it holds in memory into its files."""
+    with psycopg.connect(plain_url(dev.ready["database"]), autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
+
+
+# ── the search finds ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("label", ["name", "kana", "payer", "mail", "acceptance"])
+def test_whatever_way_a_word_is_written_into_a_file_it_is_found(
+    search: Search, label: str, tmp_path: Path
+) -> None:
+    number = 0
+    for spelling in spellings(WORDS[label]):
+        for encoding, written in encodings(spelling):
+            if len(written) < 6:
+                continue
+            number += 1
+            padding = os.urandom(number % 7)
+            (tmp_path / str(number)).write_bytes(padding + written + b"\0" * 100)
+            assert search.within(padding + written), (spelling, encoding)
+    assert len(Search(WORDS).files(tmp_path)) == number > 20
+
+
+def test_a_word_is_found_in_what_is_compressed_and_in_the_name_of_a_file(
+    search: Search, tmp_path: Path
+) -> None:
+    page = f"BT ({MAIL}) Tj ET {NAME}".encode()
+    (tmp_path / "page.pdf").write_bytes(
+        b"%PDF-1.7\n1 0 obj\nstream\n" + zlib.compress(page, 9) + b"\nendstream\n"
+    )
+    (tmp_path / "backup.gz").write_bytes(os.urandom(31) + gzip.compress(page))
+    (tmp_path / f"{NAME}.txt").write_bytes(b"")
+    assert set(search.files(tmp_path)) == {"page.pdf", "backup.gz", f"{NAME}.txt"}
+
+
+def test_a_clear_word_in_the_database_or_in_temporal_would_be_found_in_their_files(driven: Driven) -> None:
+    dev, control = driven.dev, Search({"control": CONTROL})
+    with psycopg.connect(plain_url(dev.ready["database"]), autocommit=True) as connection:
+        connection.execute("CREATE TABLE control (word text)")
+        connection.execute("INSERT INTO control VALUES (%s)", (CONTROL,))
+        connection.execute("DROP TABLE control")  # write-ahead log and catalogue keep some of it
+
+    async def plainly() -> None:
+        bare = await Client.connect(dev.ready["temporal"])
+        handle = await bare.start_workflow(
+            "Nothing", id=f"{CONTROL}-{uuid4()}", task_queue="nobody", memo={"word": CONTROL}
+        )
+        await handle.terminate()
+
+    dev.inside.run(plainly())
+    checkpoint(dev)
+    found = " ".join(control.files(dev.home))
+    assert "postgres/pg_wal/" in found
+    assert "temporal.db" in found
+
+
+def test_the_words_are_there_but_sealed(driven: Driven, search: Search) -> None:
+    """Else the search would find nothing because nothing was ever kept."""
+    inside = driven.dev.inside
+
+    async def opened() -> list[bytes]:
+        async with inside.database.begin() as conn:
+            return [await inside.database.vault.unseal(conn, id) for id in ids]
+
+    ids = [id for (id,) in inside.rows("SELECT id FROM vault")]
+    found = " ".join(what for data in inside.run(opened()) for what in search.within(data))
+    kept = set(WORDS) - NEVER_STORED
+    assert {label for label in kept if f"{label} (" in found} == kept
+
+
+def test_the_letters_written_for_the_mail_room_hold_the_name(driven: Driven) -> None:
+    texts = [words(out.read_bytes()) for out in driven.letters]
+    assert len(texts) == 4  # deficiency, invoice, extension, response
+    assert all(squeezed(NAME) in text for text in texts)
+    assert squeezed(MAIL) in texts[-1]
+    assert all(out.stat().st_mode & 0o077 == 0 for out in driven.letters)
+
+
+def test_a_password_and_a_card_number_are_never_printed(driven: Driven) -> None:
+    for out in driven.letters:
+        text = words(out.read_bytes())
+        assert squeezed(WORDS["password"]) not in text
+        assert squeezed(WORDS["card"]) not in text
+
+
+# ── and finds nothing where nothing may be ────────────────────────────────────────────────────────────────
+
+
+def test_no_file_under_the_home_holds_a_word(driven: Driven, search: Search) -> None:
+    checkpoint(driven.dev)
+    files = [path for path in driven.dev.home.rglob("*") if path.is_file()]
+    names = {path.name for path in files}
+    assert {"temporal.db", "worker.log", "gateway.log", "temporal.log", "postgres.log"} <= names
+    assert {"stack.json", "keyring.json", "webhook.secret"} <= names
+    assert len(files) > 1000  # PostgreSQL's
+    assert search.files(driven.dev.home) == {}
+
+
+def test_no_table_holds_a_word_in_any_column(driven: Driven, search: Search) -> None:
+    """As text too: what PostgreSQL compresses on disk is not seen there."""
+    with psycopg.connect(plain_url(driven.dev.ready["database"])) as connection:
+        tables = connection.execute(
+            "SELECT schemaname, tablename FROM pg_tables WHERE schemaname <> 'information_schema'"
+        ).fetchall()
+        assert {("public", "vault"), ("public", "audit"), ("public", "requests")} <= set(tables)
+        found = {}
+        for name in tables:
+            statement = sql.SQL("COPY {} TO STDOUT").format(sql.Identifier(*name))
+            with connection.cursor().copy(statement) as copy:
+                content = b"".join(bytes(block) for block in copy)
+            if hits := search.within(content):
+                found[name] = hits
+    assert found == {}
+
+
+def test_no_history_holds_a_word_raw_or_decoded(driven: Driven, search: Search) -> None:
+    inside = driven.dev.inside
+    codec = EncryptingCodec(inside.keyring, "default")
+    executions = inside.executions()
+    assert len(executions) >= 8
+    encrypted = 0
+    for execution in executions:
+        if execution.workflow_type == "Nothing":
+            continue  # the control
+        assert search.within(execution.raw_info.SerializeToString()) == set()
+        described = inside.run(
+            inside.client.get_workflow_handle(execution.id, run_id=execution.run_id).describe()
+        )
+        assert search.within(described.raw_description.SerializeToString()) == set()
+        history = inside.history(execution.id, execution.run_id)
+        assert search.within(history.to_json().encode()) == set()
+        for event in history.events:
+            assert search.within(event.SerializeToString()) == set()
+            for payload in payloads(event):
+                if payload.metadata.get("encoding") == ENCODING:
+                    encrypted += 1
+                    payload = codec.open(payload)
+                assert search.within(payload.SerializeToString()) == set()
+    assert encrypted > 100
+
+
+def payloads(message: Message) -> Iterator[Payload]:
+    """Every payload in a message, however deep."""
+    for field, value in message.ListFields():
+        if field.type != field.TYPE_MESSAGE:
+            continue
+        if field.message_type.GetOptions().map_entry:
+            children = list(value.values()) if field.message_type.fields_by_name["value"].message_type else []
+        else:
+            children = list(value) if field.is_repeated else [value]
+        for child in children:
+            if isinstance(child, Payload):
+                yield child
+            else:
+                yield from payloads(child)
+
+
+def test_nothing_that_any_process_said_holds_a_word(driven: Driven, search: Search) -> None:
+    dev = driven.dev
+    assert len(dev.said) > 50
+    for ran in dev.said:
+        if ran in driven.typed:
+            continue
+        assert search.within(ran.stdout.encode() + ran.stderr.encode()) == set(), ran.command
+    for output in (dev.out, dev.err):
+        assert search.within(output.read_bytes()) == set()
+    for answer in driven.answers:
+        assert search.within(answer.encode()) == set()
+
+
+def test_no_page_of_the_gateway_and_no_command_line_of_a_process_holds_a_word(
+    driven: Driven, search: Search
+) -> None:
+    gateway = driven.dev.ready["gateway"]
+    for page in ("readyz", "healthz", "openapi.json", "metrics"):
+        assert search.within(httpx.get(f"{gateway}/{page}").content) == set()
+    for process in driven.dev.children():
+        told = Path(f"/proc/{process.pid}")
+        assert search.within((told / "cmdline").read_bytes() + (told / "environ").read_bytes()) == set()
