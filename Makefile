@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help setup demo dev test check lock clean
+.PHONY: help setup demo dev test check faults bench histories lock clean
 .DEFAULT_GOAL := help
 
 help:            ## this list
@@ -32,6 +32,15 @@ check: setup     ## ruff, mypy --strict, import-linter
 
 test: check      ## all checks and the whole test suite
 	$(BIN)/pytest
+
+faults: setup    ## processes killed at many more moments than in `make test`
+	$(BIN)/pytest tests/faults -m "long or not long"
+
+bench: setup     ## requests through closure, as a ratio to a bare workflow
+	$(BIN)/python -m benchmarks.requests
+
+histories: setup ## record the workflows' histories anew
+	$(BIN)/python -m tests.histories.record
 
 lock:            ## hashed requirements from the .in files, without a registry's address
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements.in -o requirements.txt

@@ -36,7 +36,7 @@ from workflows.disclosure_request import DisclosureRequest
 from workflows.task_queue import TASK_QUEUE
 
 WORKFLOWS: Sequence[type] = (DisclosureRequest, Deposit)
-GRACE = timedelta(seconds=35)
+GRACE = timedelta(seconds=12)
 """How long activities under way may take to end: longer than any of them is given."""
 
 log = structlog.stdlib.get_logger(__name__)

@@ -26,7 +26,7 @@ from workflows.messages import Milestone, Wait
 # An activity of ours is one short transaction or one letter. It is retried until it succeeds: no outage ever
 # fails a request; it waits, and the Temporal UI shows why.
 PATIENT = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
-ONE_TRY = timedelta(seconds=30)
+ONE_TRY = timedelta(seconds=10)  # so long a step waits when the worker it ran on is killed
 ONCE = RetryPolicy(maximum_attempts=1)
 AT_ONCE = timedelta(seconds=5)
 
