@@ -274,7 +274,7 @@ async def due(conn: AsyncConnection, on: date) -> list[Due]:
 
 
 async def outstanding(conn: AsyncConnection, request: requests.RequestRow) -> list[Expiry]:
-    """When each class that still exists of a closed request expires, by its own pack; none while it is open."""
+    """When each class of a closed request that still exists expires, by its own pack; none of an open one."""
     if request.closed_on is None or request.destroyed_on is not None:
         return []
     gone = {done.record_class for done in await certificate(conn, request.id)}

@@ -310,8 +310,9 @@ Letter = Annotated[
 
 
 class Enclosure(Content):
-    """One requirement of the envelope: any of these documents, in this medium, about this person where that is
-    said; `fresh_months` is the age it must be under when sent (§5(2)(3), §5(2)(4))."""
+    """One requirement of the envelope: any of these documents, in this medium, about this person where that
+    is said; `fresh_months` is the age it must be under when sent (§5(2)(3), §5(2)(4)).
+    """
 
     any_of: tuple[DocumentKind, ...]
     medium: Medium
