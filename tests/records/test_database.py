@@ -105,3 +105,16 @@ async def test_the_audit_trail_refuses_to_shrink_or_change(db: Database, stateme
     with pytest.raises(DBAPIError, match="append-only"):
         async with db.begin() as conn:
             await conn.execute(text(statement))
+
+
+async def test_a_connection_cut_while_idle_is_replaced(
+    db: Database, records_url: str, keyring: Keyring
+) -> None:
+    async with db.begin() as conn:
+        pid = await conn.scalar(text("SELECT pg_backend_pid()"))
+    other = Database(records_url, keyring)
+    async with other.begin() as conn:
+        await conn.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+    await other.dispose()
+    async with db.begin() as conn:
+        assert await conn.scalar(text("SELECT pg_backend_pid()")) != pid
