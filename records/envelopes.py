@@ -6,7 +6,7 @@ or in another capacity is stored and not attached; an officer decides.
 """
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from uuid import UUID, uuid4
@@ -18,7 +18,7 @@ from policy.assessment import SubmittedDocument, submitted_documents
 from policy.envelope import Envelope
 from policy.refusals import Code, Refusal
 from policy.registry import pack_in_force
-from policy.vocabulary import DocumentKind, RecordClass
+from policy.vocabulary import RecordClass
 from records import audit
 from records.encoding import canonical_json
 from records.folding import same_person
@@ -95,14 +95,12 @@ async def record(
     request_id: str,
     received_by: str,
     scans: Mapping[str, bytes],
-    unprintable: Collection[DocumentKind] = (),
 ) -> Recorded:
     """Record an envelope for a request, once; audited.
 
-    ``scans`` has the bytes for each path the envelope names; ``unprintable`` the kinds of documents with a
-    name that no letter could print. The first attached envelope says who the request is about, for which
-    services, in which capacity and language, and the day it was received by which policy. Raises ``Refusal``:
-    as ``lookup``, unknown_request, ended for a closed request.
+    ``scans`` has the bytes for each path the envelope names. The first attached envelope says who the request
+    is about, for which services, in which capacity and language, and the day it was received by which policy.
+    Raises ``Refusal``: as ``lookup``, unknown_request, ended for a closed request.
     """
     known = await lookup(conn, keyring, envelope, scans)
     if known is not None:
@@ -153,7 +151,6 @@ async def record(
                 **paper.model_dump(),
                 scan_type=None if scan is None else scan_type(scan),
                 scan_id=scan_id,
-                unprintable=document.kind in unprintable,
             )
         )
     if attached and request.party_id is None:
@@ -227,12 +224,6 @@ async def attached_documents(conn: AsyncConnection, request_id: str) -> list[Sub
         )
         for row in await _attached(conn, request_id)
     ]
-
-
-async def unprintable_documents(conn: AsyncConnection, request_id: str) -> list[DocumentKind]:
-    """The kinds of attached documents with a name that no letter can print."""
-    found = dict.fromkeys(row.kind for row in await _attached(conn, request_id) if row.unprintable)
-    return [DocumentKind(kind) for kind in found]
 
 
 async def _attached(conn: AsyncConnection, request_id: str) -> list[Row[tuple[object, ...]]]:

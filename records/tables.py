@@ -167,7 +167,6 @@ documents = Table(
     Column("scan_fingerprint", String(64)),  # keyed: tells two entries with the same scan
     Column("scan_type", String(32)),
     Column("scan_id", ForeignKey("vault.id", ondelete="SET NULL"), index=True),
-    Column("unprintable", Boolean, nullable=False, server_default="false"),
     PrimaryKeyConstraint("envelope_id", "number"),
     Index(None, "request_id"),
 )

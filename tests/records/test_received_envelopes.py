@@ -268,23 +268,6 @@ async def test_an_unknown_request_and_an_ordinary_letter_are_refused(
     assert caught.value.code is Code.MALFORMED
 
 
-async def test_documents_with_a_name_no_letter_can_print_are_remembered(
-    db: Database, keyring: Keyring, request_id: str
-) -> None:
-    async with db.begin() as conn:
-        await envelopes.record(
-            conn,
-            db.vault,
-            keyring,
-            envelope(),
-            request_id=request_id,
-            received_by="mailroom-1",
-            scans=SCANS,
-            unprintable=[DocumentKind.REQUEST_FORM],
-        )
-        assert await envelopes.unprintable_documents(conn, request_id) == [DocumentKind.REQUEST_FORM]
-
-
 @pytest.mark.parametrize(
     ("one", "other"),
     [

@@ -219,7 +219,6 @@ def upgrade() -> None:
     sa.Column('scan_fingerprint', sa.String(length=64), nullable=True),
     sa.Column('scan_type', sa.String(length=32), nullable=True),
     sa.Column('scan_id', sa.Uuid(), nullable=True),
-    sa.Column('unprintable', sa.Boolean(), server_default='false', nullable=False),
     sa.ForeignKeyConstraint(['envelope_id'], ['envelopes.id'], name=op.f('fk_documents_envelope_id'), ondelete='CASCADE'),
     sa.ForeignKeyConstraint(['request_id'], ['requests.id'], name=op.f('fk_documents_request_id')),
     sa.ForeignKeyConstraint(['scan_id'], ['vault.id'], name=op.f('fk_documents_scan_id'), ondelete='SET NULL'),
