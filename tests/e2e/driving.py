@@ -162,6 +162,7 @@ class Dev:
 
     def start(self, patience: float = 60) -> None:
         """Start it and wait for its ready line."""
+        self.__dict__.pop("inside", None)  # what it knew is of another life
         with self.out.open("wb") as out, self.err.open("ab") as err:
             self._process = subprocess.Popen(
                 [KAIJI, "dev", "--home", self.home, "--json"],
