@@ -1,8 +1,7 @@
 """What the story needs from the world outside: an envelope with scans, tracking numbers, a payment system."""
 
 import json
-import struct
-import zlib
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -10,45 +9,20 @@ from pathlib import Path
 from standardwebhooks import Webhook
 
 SERVICE = "gmo-appscloud"
+SAMPLES = Path(__file__).parents[1] / "samples"
 
 
 def write_envelope(folder: Path, request_id: str, today: date) -> Path:
     """An envelope that answers the form: posted yesterday, received today, with all the policy asks for."""
-    (folder / "residence.png").write_bytes(_png(b"\xd0\xe0\xf0"))
-    (folder / "licence.png").write_bytes(_png(b"\xf0\xe0\xd0"))
-    envelope = {
-        "request_id": request_id,
-        "channel": "certified_mail",
-        "tracking_number": "131-12-38385-2",
-        "posted_on": (today - timedelta(days=1)).isoformat(),
-        "received_on": today.isoformat(),
-        "kind": "disclosure",
-        "services": [SERVICE],
-        "subject_matter": "customer",
-        "capacity": "self",
-        "language": "ja",
-        "principal": {
-            "name": "見本 花子",
-            "name_kana": "ミホン ハナコ",
-            "postal_code": "150-8512",
-            "address": "東京都渋谷区桜丘町26-1",
-            "born_on": "1980-04-01",
-            "customer_number": "C0012345",
-        },
-        "applicant": None,
-        "documents": [
-            {"kind": "request_form"},
-            {
-                "kind": "certificate_of_residence",
-                "medium": "copy",
-                "issued_on": (today - timedelta(days=10)).isoformat(),
-                "holder": "principal",
-                "scan": "residence.png",
-            },
-            {"kind": "drivers_license", "medium": "copy", "holder": "principal", "scan": "licence.png"},
-        ],
-        "particulars": "",
-    }
+    envelope = json.loads((SAMPLES / "envelope.json").read_bytes())
+    for document in envelope["documents"]:
+        if "scan" in document:
+            shutil.copyfile(SAMPLES / document["scan"], folder / document["scan"])
+        if "issued_on" in document:
+            document["issued_on"] = (today - timedelta(days=10)).isoformat()
+    envelope["request_id"] = request_id
+    envelope["posted_on"] = (today - timedelta(days=1)).isoformat()
+    envelope["received_on"] = today.isoformat()
     path = folder / "envelope.json"
     path.write_text(json.dumps(envelope, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return path
@@ -90,14 +64,3 @@ def signed(body: bytes, secret: str) -> dict[str, str]:
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": Webhook(secret).sign(message_id, now, body.decode()),
     }
-
-
-def _png(colour: bytes, size: int = 8) -> bytes:
-    """A little square of one colour, in place of a scan."""
-    pixels = b"".join(b"\0" + colour * size for _ in range(size))
-    header = struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(pixels)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in chunks
-    )
