@@ -20,6 +20,8 @@ _DYNAMIC_CONFIG = {
     "frontend.WorkflowTimeSkippingEnabled": "true",
     # The default of a second is what each skipped timer would take.
     "history.timerProcessorMaxTimeShift": '"10ms"',
+    # The default of a second is what a run younger than that waits before it continues as new.
+    "history.workflowIdReuseMinimalInterval": '"10ms"',
 }
 
 
