@@ -136,7 +136,7 @@ async def test_a_deposit_is_assigned_to_an_open_invoice_only(world: World) -> No
 async def test_a_clerk_is_reminded_of_a_deposit_in_suspense_until_it_is_taken_back(world: World) -> None:
     money = await world.deposit(5400)
     for reminders in (1, 2):
-        await fast_forward(world.client, money.workflow_id, timedelta(days=14))
+        await fast_forward(world.client, money.workflow_id, timedelta(days=14, hours=1))
         await wait_until_idle(world.client, money.workflow_id)
         assert (await money.status()).reminders == reminders
     await money.cancel()

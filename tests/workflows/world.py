@@ -411,6 +411,15 @@ class Case:
         await self.mail(MailEvent.POSTED, letter_id)
         await self.mail(MailEvent.DELIVERED, letter_id)
 
+    async def mail_posted_and_delivered_after(self, days: int) -> None:
+        """Every letter in the print queue is posted, and arrives so many days later."""
+        queued = [x.letter_id for x in (await self.status()).letters if x.state is LetterState.QUEUED]
+        for letter_id in queued:
+            await self.mail(MailEvent.POSTED, letter_id)
+        await self.advance(days=days)
+        for letter_id in queued:
+            await self.mail(MailEvent.DELIVERED, letter_id)
+
     async def deliver_all(self) -> None:
         """Every letter in the print queue is posted and arrives."""
         for letter in (await self.status()).letters:

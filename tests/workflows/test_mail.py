@@ -1,0 +1,145 @@
+"""The answer on its way: posted, delivered, returned, posted again, held, or heard of no more (§5(2)(7))."""
+
+from datetime import timedelta
+
+from policy import roles
+from policy.refusals import Code
+from policy.vocabulary import LetterState, MailEvent, Outcome, Phase
+from tests.workflows.courses import course
+from tests.workflows.world import Case, World, refused
+from workflows.disclosure_request import DisclosureRequest
+from workflows.messages import RecordMail
+
+
+async def answered(world: World) -> Case:
+    """A request whose answer is posted."""
+    case = await world.open()
+    await case.reach(Phase.IN_TRANSIT)
+    return case
+
+
+@course
+async def test_a_returned_answer_is_posted_once_more_and_delivered(world: World) -> None:
+    case = await answered(world)
+    await case.mail(MailEvent.RETURNED)
+    status = await case.status()
+    assert (status.phase, status.outcome) == (Phase.POSTING, None)
+    assert status.waiting is not None
+    assert (status.waiting.what, status.waiting.who) == ("return", "officer")
+    await case.mail(MailEvent.POSTED, by="officer-1")
+    assert (await case.status()).phase is Phase.IN_TRANSIT
+    await case.mail(MailEvent.DELIVERED)
+    status = await case.status()
+    assert (status.outcome, status.letters[-1].postings) == (Outcome.GRANTED, 2)
+    assert await case.letters() == ["invoice", "response"]
+
+
+@course
+async def test_an_answer_returned_twice_is_held_and_then_closed(world: World) -> None:
+    case = await answered(world)
+    await case.mail(MailEvent.RETURNED)
+    await case.mail(MailEvent.POSTED)
+    await case.mail(MailEvent.RETURNED)
+    with refused(Code.LETTER_STATE):
+        await case.mail(MailEvent.POSTED)
+    returned_on = (await case.status()).today
+    await case.to_the_last_moment_of(returned_on + timedelta(days=30))
+    assert (await case.status()).phase is Phase.POSTING
+    await case.advance(minutes=1)
+    status = await case.status()
+    assert (status.phase, status.outcome) == (Phase.RETAINED, Outcome.GRANTED)
+    assert "held_at_counter_ended" in [m.what for m in status.timeline]
+    first = min(record.on for record in status.records)
+    assert first == status.timeline[-1].on + timedelta(days=30)  # from closure: nothing was delivered
+
+
+@course
+async def test_after_thirty_days_in_transit_somebody_looks_into_it(world: World) -> None:
+    case = await answered(world)
+    posted_on = (await case.status()).today
+    await case.to_the_last_moment_of(posted_on + timedelta(days=30))
+    assert (await case.shown())["KaijiWaitingFor"] == "post"
+    await case.advance(minutes=1)
+    status = await case.status()
+    assert status.waiting is not None
+    assert (status.waiting.what, status.waiting.who) == ("inquiry", "officer")
+    assert status.waiting.until is not None
+    assert status.waiting.until.date() > status.today  # they have days of their own
+    await case.advance(days=8)
+    assert (await case.shown())["KaijiWaitingFor"] == "manager"
+    await case.mail(MailEvent.DELIVERED)
+    assert (await case.status()).outcome is Outcome.GRANTED
+
+
+@course
+async def test_mail_recorded_late_counts_by_its_own_day(world: World) -> None:
+    case = await world.open()
+    await case.reach(Phase.POSTING)
+    await case.advance(days=5)
+    for wrong in (world.today + timedelta(days=7), world.today - timedelta(days=1)):
+        with refused(Code.MALFORMED):
+            await case.mail(MailEvent.POSTED, on=wrong)
+    await case.mail(MailEvent.POSTED, on=world.today + timedelta(days=1))
+    await case.mail(MailEvent.DELIVERED, on=world.today + timedelta(days=2))
+    status = await case.status()
+    assert status.letters[-1].posted_on == world.today + timedelta(days=1)
+    assert status.records[0].on == world.today + timedelta(days=2 + 30)
+
+
+async def test_the_same_event_twice_changes_nothing_and_another_is_refused(world: World) -> None:
+    case = await answered(world)
+    before = await case.status()
+    letter = before.letters[-1]
+    same = RecordMail(
+        by="mailroom-1",
+        letter_id=letter.letter_id,
+        event=MailEvent.POSTED,
+        tracking_number=letter.tracking_number,
+    )
+    await case.act(DisclosureRequest.record_mail, same)
+    assert (await case.status()).letters == before.letters
+    with refused(Code.LETTER_STATE):
+        await case.mail(MailEvent.POSTED)  # under another tracking number
+    with refused(Code.UNKNOWN_LETTER):
+        await case.mail(MailEvent.POSTED, f"{case.id}-L09")
+    with refused(Code.LETTER_STATE):
+        first = await world.open()
+        await first.reach(Phase.POSTING)
+        await first.mail(MailEvent.DELIVERED)
+
+
+async def test_what_is_posted_has_a_tracking_number_and_what_returns_a_reason(world: World) -> None:
+    case = await world.open()
+    await case.reach(Phase.POSTING)
+    letter_id = (await case.status()).letters[-1].letter_id
+    for number in (None, "", "13112383853", "見本 花子", "1" * 40):
+        with refused(Code.BAD_TRACKING_NUMBER):
+            await case.act(
+                DisclosureRequest.record_mail,
+                RecordMail(
+                    by="mailroom-1", letter_id=letter_id, event=MailEvent.POSTED, tracking_number=number
+                ),
+            )
+    await case.act(
+        DisclosureRequest.record_mail,
+        RecordMail(
+            by="mailroom-1", letter_id=letter_id, event=MailEvent.POSTED, tracking_number="131-12-38385-2"
+        ),
+    )
+    assert (await case.status()).letters[-1].tracking_number == "13112383852"
+    returned = RecordMail(by="mailroom-1", letter_id=letter_id, event=MailEvent.RETURNED)
+    with refused(Code.REASON_REQUIRED):
+        await case.act(DisclosureRequest.record_mail, returned)
+    for nowhere, code in (
+        ("5b0e1cf1-9d29-4a5c-8f4e-3b2f5d1f0c11", Code.NOT_FOUND),
+        ("nothing", Code.MALFORMED),
+    ):
+        with refused(code):
+            act = returned.model_copy(update={"note_id": nowhere})
+            await case.act(DisclosureRequest.record_mail, act)
+    other = await world.open()
+    note_id = await other.note(roles.Act.WITHDRAW, "officer-1")
+    with refused(Code.NOT_FOUND):  # another request's
+        act = returned.model_copy(update={"note_id": note_id})
+        await case.act(DisclosureRequest.record_mail, act)
+    assert (await case.status()).letters[-1].state is LetterState.POSTED

@@ -1,0 +1,86 @@
+"""A request is withdrawn in any phase until its response is decided."""
+
+import asyncio
+from functools import partial
+
+import pytest
+
+from policy.refusals import Code
+from policy.vocabulary import Capacity, Outcome, Phase
+from records import invoices
+from tests.workflows.courses import add, course
+from tests.workflows.world import NOBODY, World, documents, refused
+from workflows.disclosure_request import DisclosureRequest
+from workflows.messages import VerifyIdentity, Withdraw
+
+LETTERS = {
+    Phase.AWAITING_DOCUMENTS: [],  # nobody's address is known yet
+    Phase.VERIFYING: ["withdrawal"],
+    Phase.AWAITING_PAYMENT: ["invoice", "withdrawal"],
+    Phase.PREPARING: ["invoice", "withdrawal"],
+    Phase.APPROVING: ["invoice", "withdrawal"],
+}
+
+
+async def withdrawn(world: World, phase: Phase) -> None:
+    case = await world.open()
+    await case.reach(phase)
+    await case.withdraw()
+    status = await case.status()
+    assert (status.phase, status.outcome) == (Phase.RETAINED, Outcome.WITHDRAWN)
+    assert await case.letters() == LETTERS[phase]
+    with refused(Code.ENDED):
+        await case.withdraw()
+    if phase is Phase.AWAITING_PAYMENT:
+        async with world.database.begin() as conn:
+            invoice = await invoices.of_request(conn, case.id)
+        assert invoice is not None
+        assert invoice.state == "cancelled"
+
+
+for each in LETTERS:
+    add(f"withdrawn_in_{each.lower()}", partial(withdrawn, phase=each))
+
+
+@pytest.mark.parametrize("phase", list(LETTERS))
+async def test_a_request_is_withdrawn_in_any_phase(world: World, phase: Phase) -> None:
+    await withdrawn(world, phase)
+
+
+@course
+async def test_a_request_is_withdrawn_while_documents_are_missing(world: World) -> None:
+    case = await world.open()
+    await case.receive(documents=documents(Capacity.SELF, world.today)[:-1])
+    await case.verify(deficient=True)
+    await case.withdraw()
+    assert (await case.status()).outcome is Outcome.WITHDRAWN
+    assert await case.letters() == ["deficiency", "withdrawal"]
+
+
+async def test_what_is_decided_can_no_longer_be_withdrawn(world: World) -> None:
+    case = await world.open()
+    for phase in (Phase.POSTING, Phase.IN_TRANSIT):
+        await case.reach(phase)
+        with refused(Code.WRONG_PHASE):
+            await case.withdraw()
+        assert (await case.status()).phase is phase
+
+
+async def test_an_acknowledged_withdrawal_is_never_overtaken(world: World) -> None:
+    """Verified and withdrawn at once, where no data is found and nothing else is waited for."""
+    for _ in range(4):
+        case = await world.open()
+        await case.receive(principal=NOBODY)
+        handle = world.client.get_workflow_handle(case.id)
+        _, answer = await asyncio.gather(
+            handle.execute_update(DisclosureRequest.verify_identity, VerifyIdentity(by="officer-1")),
+            handle.execute_update(DisclosureRequest.withdraw, Withdraw(by="officer-1")),
+            return_exceptions=True,
+        )
+        status = await case.status()
+        if isinstance(answer, BaseException):
+            assert status.phase is Phase.POSTING
+            assert await case.letters() == ["no_data"]
+        else:
+            assert status.outcome is Outcome.WITHDRAWN
+            assert await case.letters() == ["withdrawal"]
