@@ -23,6 +23,9 @@ from workflows.disclosure_request import DisclosureRequest
 from workflows.messages import Status
 
 PATIENCE = 150.0
+# Audited each time somebody says so: when Temporal dies with an act in its memory, they say it again. Its effect,
+# in the timeline, is there once.
+_SAID = {"verify_identity", "propose_response", "approve_response", "withdraw"}
 # What a repeat is answered when the first attempt had its effect, though nobody heard of it.
 _DONE_BY_THEN = {Code.WRONG_PHASE, Code.ALREADY_PROPOSED, Code.NOT_PROPOSED, Code.LETTER_STATE, Code.ENDED}
 
@@ -139,6 +142,7 @@ class Outcome:
     gathered: int
     sealed: dict[str, int]
     acts: Counter[str]
+    said: set[str]
     timeline: Counter[str]
 
 
@@ -162,7 +166,8 @@ def outcome_of(dev: Dev, request_id: str) -> Outcome:
         payments=(status.payments.invoiced, status.payments.received, status.payments.paid),
         gathered=gathered[0][0],
         sealed=dict(tuple(row) for row in sealed),
-        acts=Counter(act for (act,) in acts),
+        acts=Counter(act for (act,) in acts if act not in _SAID),
+        said={act for (act,) in acts} & _SAID,
         timeline=Counter(step.what for step in status.timeline),
     )
 
