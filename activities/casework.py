@@ -18,6 +18,7 @@ from activities.messages import (
 from policy.assessment import assess, unprintable_name
 from policy.deadlines import Terms
 from policy.refusals import Code, Refusal
+from policy.registry import pack as pack_of
 from policy.registry import pack_in_force
 from policy.retention import expiries
 from policy.roles import Act
@@ -122,8 +123,10 @@ class CaseActivities:
             attached = [e for e in await envelopes.list_envelopes(conn, request_id) if e.attached]
             documents = await envelopes.attached_documents(conn, request_id)
             people = await requests.parties(conn, self._database.vault, request_id)
-            pack = pack_in_force(attached[0].received_on)
-            await requests.decide_by(conn, request_id, pack.version)
+            pack = pack_of(request.pack_version)
+            if attached:
+                pack = pack_in_force(attached[0].received_on)
+                await requests.decide_by(conn, request_id, pack.version)
         findings = assess(documents, request.capacity, pack).findings
         if people is not None and any(unprintable_fields(people.principal, people.applicant)):
             findings += (unprintable_name(DocumentKind.REQUEST_FORM),)
@@ -135,7 +138,7 @@ class CaseActivities:
             language=request.language,
             services=request.services,
             envelopes=len(attached),
-            received_on=max(envelope.received_on for envelope in attached),
+            received_on=max((envelope.received_on for envelope in attached), default=None),
             complete=not findings,
             findings=findings,
         )

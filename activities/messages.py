@@ -78,7 +78,10 @@ class HoldToRecord(Message):
 
 
 class Assessed(Message):
-    """What the rules say of all documents attached so far, and the terms of the day of the first receipt."""
+    """What the rules say of all documents attached so far, and the terms of the day of the first receipt.
+
+    `received_on` is None while nothing is attached.
+    """
 
     terms: Terms
     kind: Kind
@@ -87,7 +90,7 @@ class Assessed(Message):
     language: Language
     services: tuple[str, ...]
     envelopes: int
-    received_on: date
+    received_on: date | None
     complete: bool
     findings: tuple[Finding, ...] = ()
 
