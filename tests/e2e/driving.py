@@ -1,6 +1,7 @@
 """Drives a real `kaiji dev` from outside: its command line, its gateway, its processes, its files."""
 
 import base64
+import io
 import itertools
 import json
 import os
@@ -12,6 +13,7 @@ import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
@@ -24,6 +26,7 @@ from standardwebhooks import Webhook
 
 from policy.calendar import today_in_tokyo
 from policy.vocabulary import MailEvent, Phase
+from starter.cli.main import run
 from tests.e2e.inside import Inside
 from workflows.messages import Status
 
@@ -238,6 +241,17 @@ class Dev:
             timeout=90,
         )
         ran = Ran(command, done.returncode, done.stdout.decode(), done.stderr.decode())
+        self.said.append(ran)
+        return ran
+
+    def here(self, *arguments: object, by: str | None = None) -> Ran:
+        """Run a command as `kaiji` does, in this process: where many are run, none of them for how it ends."""
+        command = [str(argument) for argument in arguments]
+        actor = [] if by is None else ["--by", by]
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            status = run([*command, *actor, "--home", str(self.home), "--json"])
+        ran = Ran(command, status, out.getvalue(), err.getvalue())
         self.said.append(ran)
         return ran
 

@@ -23,8 +23,8 @@ from workflows.disclosure_request import DisclosureRequest
 from workflows.messages import Status
 
 PATIENCE = 150.0
-# Audited each time somebody says so: when Temporal dies with an act in its memory, they say it again. Its effect,
-# in the timeline, is there once.
+# Audited each time somebody says so: when Temporal dies with an act in its memory, they say it again. Its
+# effect, in the timeline, is there once.
 _SAID = {"verify_identity", "propose_response", "approve_response", "withdraw"}
 # What a repeat is answered when the first attempt had its effect, though nobody heard of it.
 _DONE_BY_THEN = {Code.WRONG_PHASE, Code.ALREADY_PROPOSED, Code.NOT_PROPOSED, Code.LETTER_STATE, Code.ENDED}
