@@ -245,7 +245,7 @@ class Dev:
         return ran
 
     def here(self, *arguments: object, by: str | None = None) -> Ran:
-        """Run a command as `kaiji` does, in this process: where many are run, none of them for how it ends."""
+        """Run a command in this process: where many are run, and none of them for how it ends."""
         command = [str(argument) for argument in arguments]
         actor = [] if by is None else ["--by", by]
         out, err = io.StringIO(), io.StringIO()
