@@ -1,6 +1,7 @@
 """The answer for one service, gathered and sealed before anybody approves it (§5(1), §3)."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
@@ -18,8 +19,13 @@ _HELD_NOT_PRINTED = {
     Language.JA: "保有しています（安全管理のため記載しません）",
     Language.EN: "held (not printed, for its own safety)",
 }
-_SECRET = re.compile(r"passw|secret|credential|pin\b|cvv|cvc|パスワード|暗証", re.IGNORECASE)
-_CARD = re.compile(r"(?<![0-9])[0-9](?:[ -]?[0-9]){12,18}(?![0-9])")
+_SECRET = re.compile(
+    r"pass|pwd|secret|credential|token|api_?key|private_?key|(^|_)pin(_|$)|security_code|cvv|cvc|パスワード|暗証",
+    re.IGNORECASE,
+)
+"""Keys of fields that are never printed, whatever the pack says of them."""
+_PASSPORT = re.compile(r"passport", re.IGNORECASE)
+_CARD = re.compile(r"(?<!\d)\d(?:[\s.\-‐‑‒–—−・_/]{0,2}\d){12,18}(?!\d)")
 
 _DONE = {
     Amendment.CORRECTION: ("ご請求のとおり訂正いたしました。", "Corrected as requested."),
@@ -111,7 +117,7 @@ def _tables(pack: Pack, language: Language, data: Data, left_out: frozenset[str]
 
 def _values(pack: Pack, language: Language, category: Category, key: str, value: object) -> list[str]:
     rule = next((f.printed for f in pack.categories[category].fields if f.key == key), "full")
-    if rule == "never" or _SECRET.search(key):
+    if rule == "never" or _SECRET.search(_PASSPORT.sub("", key)):
         return [_HELD_NOT_PRINTED[language]]
     texts = [str(each) for each in value] if isinstance(value, list | tuple) else [str(value)]
     if rule == "last4":
@@ -121,12 +127,12 @@ def _values(pack: Pack, language: Language, category: Category, key: str, value:
 
 
 def _mask_card(match: re.Match[str]) -> str:
-    digits = re.sub("[ -]", "", match[0])
+    digits = re.sub(r"\D", "", unicodedata.normalize("NFKC", match[0]))
     return _last_four(digits) if luhn.is_valid(digits) else match[0]
 
 
 def _last_four(text: str) -> str:
-    plain = re.sub("[ -]", "", text)
+    plain = re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", text))
     return "*" * max(0, len(plain) - 4) + plain[-4:] if len(plain) > 4 else "*" * len(plain)
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
 from activities.draft import respond
-from activities.messages import Located, LocateOrder, Prepared, PrepareOrder
+from activities.messages import Located, LocateOrder, Prepared, PrepareOrder, ServiceDecision
 from policy.registry import pack
 from policy.vocabulary import RecordClass
 from records import audit, holdings, notes, requests
@@ -71,11 +71,11 @@ class HoldingsActivities:
                         conn,
                         self._database.vault,
                         request_id=order.request_id,
-                        purpose="gathered",
+                        purpose=notes.GATHERED,
                         content=answer.model_dump_json(),
                         written_by=audit.AUTOMATIC,
                         record_class=RecordClass.RESPONSE_CONTENT,
-                        id=uuid5(NAMESPACE_URL, f"{order.request_id}/{order.number}/{decision.service}"),
+                        id=_draft_id(order, decision),
                     )
                 )
             await audit.append(
@@ -95,3 +95,8 @@ class HoldingsActivities:
         if people is None:
             raise LookupError(f"request {request_id} names nobody to search for")
         return await holdings.locate(conn, self._database.vault, self._keyring, people.principal, services)
+
+
+def _draft_id(order: PrepareOrder, decision: ServiceDecision) -> UUID:
+    """One for one decision at one gathering: a retry finds its draft, any other decision none."""
+    return uuid5(NAMESPACE_URL, f"{order.request_id}/{order.number}/{decision.model_dump_json()}")

@@ -11,6 +11,7 @@ from policy.registry import pack
 from policy.vocabulary import LetterKind
 from records import audit, invoices, ledger, requests
 from records.database import Database
+from records.locks import lock
 from records.numbers import next_number
 
 
@@ -27,6 +28,7 @@ class InvoicingActivities:
             request_id=order.request_id, letter_id=order.letter_id, kind=LetterKind.INVOICE, on=order.on
         )
         async with self._database.begin() as conn:
+            await lock(conn, f"invoice/{order.request_id}")  # a first try may still be under way
             issued = await invoices.of_request(conn, order.request_id)
             if issued is None:
                 request = await requests.find(conn, order.request_id)

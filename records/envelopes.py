@@ -15,13 +15,13 @@ from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from policy.assessment import SubmittedDocument, submitted_documents
-from policy.envelope import Envelope
+from policy.envelope import Envelope, Party
 from policy.refusals import Code, Refusal
 from policy.registry import pack_in_force
 from policy.vocabulary import RecordClass
 from records import audit
 from records.encoding import canonical_json
-from records.folding import same_person
+from records.folding import fold, same_person
 from records.locks import lock
 from records.requests import Parties, parties, unknown_request
 from records.scans import checked_scan, scan_type
@@ -169,7 +169,8 @@ async def record(
 async def attach(conn: AsyncConnection, vault: Vault, *, request_id: str, number: int, by: str) -> bool:
     """Attach an envelope that was set aside, as an officer decided; audited. False when it is attached.
 
-    Raises ``Refusal``: not_found for a number the request does not have, unknown_request.
+    Raises ``Refusal``: not_found for a number the request does not have, unknown_request; envelope_conflict
+    for an envelope that asks for something else.
     """
     request = await _locked(conn, request_id)
     row = (
@@ -183,9 +184,12 @@ async def attach(conn: AsyncConnection, vault: Vault, *, request_id: str, number
         raise Refusal(Code.NOT_FOUND, "the request has no envelope of this number")
     if row.attached:
         return False
+    envelope = await vault.unseal_model(conn, row.content_id, Envelope)
+    if envelope.kind != request.kind:
+        message = f"the envelope asks for {envelope.kind}, the request for {request.kind}: it needs its own"
+        raise Refusal(Code.ENVELOPE_CONFLICT, message, clause=_CLAUSE)
     await conn.execute(update(envelopes).where(envelopes.c.id == row.id).values(attached=True))
     if request.party_id is None:
-        envelope = await vault.unseal_model(conn, row.content_id, Envelope)
         await _set_parties(conn, vault, request_id, envelope)
     await audit.append(
         conn,
@@ -252,11 +256,16 @@ async def _fits(
     first = await parties(conn, vault, request.id)
     if first is None:
         return True
-    if envelope.capacity != request.capacity or not same_person(first.principal, envelope.principal):
+    if envelope.capacity != request.capacity or not _same_at(first.principal, envelope.principal):
         return False
     if first.applicant is None or envelope.applicant is None:
         return first.applicant is envelope.applicant
-    return same_person(first.applicant, envelope.applicant)
+    return _same_at(first.applicant, envelope.applicant)
+
+
+def _same_at(one: Party, other: Party) -> bool:
+    """The same person at the same address: letters go where the first envelope says, be it a stranger's."""
+    return same_person(one, other) and fold(one.address) == fold(other.address)
 
 
 async def _set_parties(conn: AsyncConnection, vault: Vault, request_id: str, envelope: Envelope) -> None:

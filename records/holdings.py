@@ -206,18 +206,25 @@ async def _subject(
 
 
 def _is(principal: Party, person: Person) -> bool:
+    """Whether two papers speak of one person: never with another day of birth; with another customer number
+    only if day of birth and address both agree."""
     if fold(principal.name) != fold(person.name):
         return False
-    if principal.born_on and person.born_on and principal.born_on != person.born_on:
+    number = _agree(principal.customer_number, person.customer_number)
+    born = _agree(principal.born_on, person.born_on)
+    address = _agree(principal.address, person.address)
+    if born is False:
         return False
-    return any(
-        here is not None and there is not None and fold(str(here)) == fold(str(there))
-        for here, there in (
-            (principal.customer_number, person.customer_number),
-            (principal.born_on, person.born_on),
-            (principal.address, person.address),
-        )
-    )
+    if number is False:
+        return born is True and address is True
+    return number is True or born is True or address is True
+
+
+def _agree(here: object, there: object) -> bool | None:
+    """Whether both say the same; None where one of them says nothing."""
+    if here is None or there is None:
+        return None
+    return fold(str(here)) == fold(str(there))
 
 
 def _person(holding: Holding) -> Person:

@@ -11,6 +11,9 @@ from records.locks import lock
 from records.tables import notes
 from records.vault import Destroyed, Vault
 
+GATHERED = "gathered"
+"""The purpose of a note that holds a response, gathered for approval."""
+
 
 async def write(
     conn: AsyncConnection,
@@ -49,9 +52,15 @@ async def write(
 
 
 async def sealed_as(conn: AsyncConnection, request_id: str, id: UUID) -> UUID:
-    """The vault's id of a note of this request. Raises ``Refusal`` (not_found) when it has no such note."""
+    """The vault's id of a reason somebody wrote for this request.
+
+    What was gathered for a response is no reason: nobody gets it printed by naming it as one. Raises
+    ``Refusal`` (not_found) when the request has no such note.
+    """
     content_id: UUID | None = await conn.scalar(
-        select(notes.c.content_id).where(notes.c.id == id, notes.c.request_id == request_id)
+        select(notes.c.content_id).where(
+            notes.c.id == id, notes.c.request_id == request_id, notes.c.purpose != GATHERED
+        )
     )
     if content_id is None:
         raise Refusal(Code.NOT_FOUND, "the request has no such note: seal the reason first")

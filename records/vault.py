@@ -22,12 +22,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import BaseModel, ValidationError
-from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy import Row, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from records.encoding import joined
-from records.tables import data_keys, vault
+from records.tables import certificates, data_keys, vault
 from runtime.keys import Keyring
 
 KEY_BYTES = 32
@@ -191,7 +191,7 @@ class Vault:
             .with_for_update(read=True, key_share=True)
         )
         row = (await conn.execute(wanted)).one_or_none()
-        if row is None:
+        if row is None and not await self._certified(conn, case_id, record_class):
             key = _DataKey.derive(uuid4(), case_id, record_class, os.urandom(KEY_BYTES))
             await conn.execute(
                 insert(data_keys)
@@ -202,6 +202,13 @@ class Vault:
         if row is None:
             raise Destroyed(f"the key of {record_class} of {case_id}")
         return self._unwrap(row)
+
+    async def _certified(self, conn: AsyncConnection, case_id: str, record_class: str) -> bool:
+        """Whether this class was destroyed: nothing is sealed in it any more, or it would outlive its end."""
+        ended = exists().where(
+            certificates.c.request_id == case_id, certificates.c.record_class == record_class
+        )
+        return bool(await conn.scalar(select(ended)))
 
     def _wrap(self, case_id: str, record_class: str, key: "_DataKey") -> dict[str, object]:
         kek_id, kek = self._keyring.current_kek()

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import date
+from uuid import NAMESPACE_OID, uuid5
 
 from temporalio import workflow
 
@@ -52,6 +53,11 @@ _NEXT = {
     (LetterState.POSTED, MailEvent.DELIVERED): LetterState.DELIVERED,
     (LetterState.POSTED, MailEvent.RETURNED): LetterState.RETURNED,
 }
+
+
+def _opaque(update_id: str) -> str:
+    """A client chooses the id of its update: it may hold anything, and the audit trail is kept longest."""
+    return uuid5(NAMESPACE_OID, update_id).hex
 
 
 class Acts(Casework):
@@ -496,7 +502,7 @@ class Acts(Casework):
                     request_id=self.case.request_id,
                     act=kind.value,
                     by=act.by,
-                    key=f"{kind.value}/{update.id if update else ''}",
+                    key=f"{kind.value}/{_opaque(update.id if update else '')}",
                     on=self.today,
                     detail=detail or {},
                 ),

@@ -29,23 +29,31 @@ class Deposit:
     def __init__(self, deposit: DepositKey) -> None:
         self.deposit = deposit
         self.match = DepositMatch(state="settled")
+        self.ledger_changed = True
         self.reminders = 0
 
     @workflow.run
     async def run(self, deposit: DepositKey) -> DepositStatus:
-        self.match = await workflow.execute_activity_method(
-            LedgerActivities.match_deposit,
-            deposit,
-            start_to_close_timeout=ONE_TRY,
-            retry_policy=PATIENT,
-            summary="Match the deposit with an open invoice by its payment reference",
-        )
-        while self.match.state == "suspense":
-            await self.wait_for_a_clerk()
+        while self.ledger_changed or self.match.state == "suspense":
+            if self.ledger_changed:
+                await self.ask_the_ledger()
+            else:
+                await self.wait_for_a_clerk()
         if self.match.request_id is not None:
             await self.tell_the_request(self.match.request_id)
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self.status()
+
+    async def ask_the_ledger(self) -> None:
+        """Match the deposit, or learn where it stands by now: the ledger decides, whoever sent us here."""
+        self.ledger_changed = False
+        self.match = await workflow.execute_activity_method(
+            LedgerActivities.match_deposit,
+            self.deposit,
+            start_to_close_timeout=ONE_TRY,
+            retry_policy=PATIENT,
+            summary="Match the deposit with an open invoice by its payment reference",
+        )
 
     async def wait_for_a_clerk(self) -> None:
         """In suspense until somebody assigns it; the reminders do not stop."""
@@ -54,7 +62,7 @@ class Deposit:
         )
         try:
             await workflow.wait_condition(
-                lambda: self.match.state != "suspense",
+                lambda: self.ledger_changed or self.match.state != "suspense",
                 timeout=REMINDER,
                 timeout_summary="Reminder: a deposit waits in suspense (§5(2)(6))",
             )
@@ -84,8 +92,8 @@ class Deposit:
 
     @workflow.signal
     def cancelled(self) -> None:
-        """The payment system took the deposit back; the ledger says so already."""
-        self.match = DepositMatch(state="cancelled", request_id=self.match.request_id)
+        """The payment system took the deposit back, and the ledger says so already, or nobody did."""
+        self.ledger_changed = True
 
     @workflow.update
     async def assign(self, act: AssignDeposit) -> DepositStatus:

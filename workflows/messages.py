@@ -237,7 +237,7 @@ class Status(Message):
 class AssignDeposit(Act):
     """An accounts clerk says which request a deposit in suspense belongs to."""
 
-    request_id: str
+    request_id: Annotated[str, Field(pattern=r"^DR-[0-9]{4}-[0-9]{6}-[0-9]$")]
 
 
 class DepositStatus(Message):

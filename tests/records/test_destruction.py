@@ -139,6 +139,36 @@ async def test_class_by_class_nothing_is_left_but_certificates(
         assert (await audit.verify(conn)).broken == ()
 
 
+async def test_nothing_is_sealed_in_a_class_after_its_end(
+    db: Database, keyring: Keyring, request_id: str
+) -> None:
+    await fill(db, keyring, request_id)
+    await destroy(db, request_id, RecordClass.RESPONSE_CONTENT)
+    with pytest.raises(Destroyed):
+        async with db.begin() as conn:
+            await db.vault.seal(conn, request_id, RecordClass.RESPONSE_CONTENT, "note", b"late")
+    async with db.begin() as conn:
+        await db.vault.seal(conn, request_id, RecordClass.REQUEST_FILE, "note", b"in time")
+        left = list(await conn.scalars(select(data_keys.c.record_class)))
+    assert RecordClass.RESPONSE_CONTENT not in left
+
+
+async def test_what_was_gathered_is_no_reason_to_act(db: Database, request_id: str) -> None:
+    async with db.begin() as conn:
+        gathered = await notes.write(
+            conn,
+            db.vault,
+            request_id=request_id,
+            purpose=notes.GATHERED,
+            content="{}",
+            written_by=audit.AUTOMATIC,
+            record_class=RecordClass.RESPONSE_CONTENT,
+        )
+        with pytest.raises(Refusal) as caught:
+            await notes.sealed_as(conn, request_id, gathered)
+    assert caught.value.code is Code.NOT_FOUND
+
+
 async def test_one_class_leaves_the_others_readable(db: Database, keyring: Keyring, request_id: str) -> None:
     note_id = await fill(db, keyring, request_id)
     await destroy(db, request_id, RecordClass.IDENTITY_DOCUMENTS)

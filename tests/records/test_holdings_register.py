@@ -122,6 +122,9 @@ async def test_the_principal_is_located_in_each_service(db: Database, keyring: K
         ({"born_on": None, "customer_number": None}, True),  # the address remains
         ({"born_on": None, "customer_number": "C9999999", "address": "引越し先"}, False),
         ({"born_on": None, "customer_number": None, "address": "引越し先"}, False),
+        ({"customer_number": "C9999999"}, True),  # another contract of theirs
+        ({"customer_number": "C9999999", "address": "引越し先"}, False),  # a namesake born on the same day
+        ({"customer_number": "C9999999", "born_on": None}, False),  # a namesake in the same house
         ({"born_on": date(1980, 4, 2)}, False),  # somebody else of the same name and address
         ({"name": "見本 華子"}, False),
     ],
