@@ -58,6 +58,7 @@ def create_worker(
             case.record_mail,
             case.record_hold,
             case.assess_documents,
+            case.attached_envelopes,
             case.close_request,
             holdings.locate,
             holdings.prepare_response,

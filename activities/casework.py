@@ -144,6 +144,12 @@ class CaseActivities:
         )
 
     @activity.defn
+    async def attached_envelopes(self, request_id: str) -> list[str]:
+        """The ids of the envelopes attached to a request, in the order they were recorded."""
+        async with self._database.begin() as conn:
+            return [str(e.id) for e in await envelopes.list_envelopes(conn, request_id) if e.attached]
+
+    @activity.defn
     async def close_request(self, order: CloseOrder) -> Closed:
         """Close a request and reckon when its record classes expire (§1, Period of Retention)."""
         async with self._database.begin() as conn:

@@ -73,7 +73,8 @@ class DisclosureRequest(Acts):
         self.case.documents_due = deadlines.form_lapses_on(self.case.terms, self.case.opened_on)
         due = self.case.documents_due
         while self.case.received_on is None:
-            if not await self.wait(self.has_mail, "documents", "requester", due, "§5(2)(5)"):
+            came = await self.wait(self.has_mail, "documents", "requester", due, "§5(2)(5)")
+            if not came and not await self.came_untold():
                 raise Ended(Outcome.LAPSED_DOCUMENTS, LetterKind.DOCUMENTS_LAPSED, "§5(2)(2)", due)
             await self.check_the_documents()
 
@@ -117,7 +118,7 @@ class DisclosureRequest(Acts):
         asked_for = tuple(case.asked_for)
         deficiency = self.letter(LetterKind.DEFICIENCY, due_on=case.documents_due, findings=asked_for)
         await self.send(deficiency, "§5(2)(3)")
-        if not await self.wait_for_requester(
+        came = await self.wait_for_requester(
             self.has_mail,
             "missing_documents",
             case.documents_due,
@@ -126,9 +127,21 @@ class DisclosureRequest(Acts):
             reminder=self.letter(
                 LetterKind.DOCUMENTS_REMINDER, due_on=case.documents_due, findings=asked_for
             ),
-        ):
+        )
+        if not came and not await self.came_untold():
             raise Ended(Outcome.LAPSED_DOCUMENTS, LetterKind.DOCUMENTS_LAPSED, "§5(2)(3)", case.documents_due)
         case.asked_for, case.documents_due = [], None
+
+    async def came_untold(self) -> bool:
+        """Whether the case file has an envelope of which no word came: recorded in time, it counts."""
+        case = self.case
+        attached = await self.look(
+            CaseActivities.attached_envelopes,
+            case.request_id,
+            "Look for an envelope of which no word came",
+        )
+        case.heard = [*case.heard, *(id for id in attached if id not in case.heard)]
+        return self.has_mail()
 
     def start_the_clock(self) -> None:
         """The time to answer runs from complete receipt, whatever day it was recorded."""

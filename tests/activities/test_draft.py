@@ -37,11 +37,13 @@ def printed(
     return answer.model_dump_json()
 
 
-@pytest.mark.parametrize(
-    "field",
-    "password admin_passwd pwd pin pin_code card_pin api_key access_token cvv security_code passphrase"
-    " client_secret パスワード".split(),
+SECRETS = (
+    "password admin_passwd pwd pin pin_code card_pin api_key access_token cvv security_code passphrase "
+    "client_secret パスワード"
 )
+
+
+@pytest.mark.parametrize("field", SECRETS.split())
 def test_a_secret_is_told_of_and_never_printed(field: str) -> None:
     text = printed({Category.CONTRACT: {field: "hunter2-SAMPLE"}})
     assert "hunter2" not in text

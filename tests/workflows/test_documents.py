@@ -1,12 +1,15 @@
 """Documents and identity: what is missing is asked for, comes, is accepted with a reason, or lapses."""
 
+import json
 from datetime import timedelta
 
 from policy import roles
 from policy.deadlines import Terms, form_lapses_on
+from policy.envelope import parse_envelope
 from policy.refusals import Code
 from policy.registry import pack_in_force
 from policy.vocabulary import Capacity, FindingCode, Outcome, Phase
+from records import envelopes
 from tests.workflows.courses import course
 from tests.workflows.world import Case, World, documents, refused
 
@@ -91,6 +94,24 @@ async def test_missing_documents_are_reminded_of_once_and_lapse_with_a_letter(wo
     assert (status.outcome, status.phase) == (Outcome.LAPSED_DOCUMENTS, Phase.RETAINED)
     assert await case.letters() == ["deficiency", "documents_reminder", "documents_lapsed"]
     await case.deliver()  # a letter of a request that is over is posted all the same
+
+
+@course
+async def test_documents_recorded_in_time_count_though_no_word_came(world: World) -> None:
+    case = await world.open()
+    async with world.database.begin() as conn:
+        await envelopes.record(
+            conn,
+            world.database.vault,
+            world.keyring,
+            parse_envelope(json.dumps(case.envelope())),
+            request_id=case.id,
+            received_by="mailroom-1",
+            scans={},
+        )
+    await case.to_the_end_of(form_lapses_on(Terms.of(pack_in_force(world.today)), world.today))
+    status = await case.status()
+    assert (status.outcome, status.phase, status.envelopes) == (None, Phase.VERIFYING, 1)
 
 
 @course
