@@ -275,6 +275,7 @@ def _shortcoming(pack: Pack, finding: Finding) -> Shortcoming:
     return Shortcoming(
         code=finding.code,
         documents=line.any_of if line else tuple(DocumentKind(kind) for kind in finding.document.split("|")),
+        medium=line.medium if line else None,
         holder=line.holder if line else None,
         fresh_months=line.fresh.months if line and line.fresh else None,
         clause=finding.clause,

@@ -13,6 +13,7 @@ class Code(StrEnum):
     UNKNOWN_SERVICE = "unknown_service"
     REASON_REQUIRED = "reason_required"
 
+    FINDINGS_OPEN = "findings_open"
     CHANNEL_NOT_ACCEPTED = "channel_not_accepted"
     ENVELOPE_CONFLICT = "envelope_conflict"
     SAME_PERSON = "same_person"

@@ -7,6 +7,7 @@ the whole completes it.
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,7 +16,7 @@ from temporalio.client import Client
 from activities.casework import CaseActivities
 from policy.assessment import Assessment
 from policy.calendar import today_in_tokyo
-from policy.envelope import check_services
+from policy.envelope import Envelope, check_services
 from policy.refusals import Code, Refusal
 from policy.registry import pack_in_force
 from policy.roles import Act
@@ -25,6 +26,8 @@ from records.database import Database
 from records.envelopes import Recorded
 from records.requests import RequestRow
 from runtime.keys import Keyring
+from runtime.temporal import virtual_now
+from starter.answers import NoWorkflow, understood
 from starter.delivery import Delivery, Received
 from starter.notices import ClientSource
 from starter.requests import shown_phase, start
@@ -82,6 +85,7 @@ async def receive(
     malformed) and `Unreachable`: what is recorded by then stays, and a repeat does the rest.
     """
     envelope = delivery.envelope
+    await _check_day(client, envelope)
     async with database.begin() as conn:
         await staff.require(conn, by, Act.RECEIVE_ENVELOPE)
         recorded = await envelopes.lookup(conn, keyring, envelope, delivery.scans)
@@ -120,6 +124,16 @@ async def attach(client: Client, database: Database, request_id: str, number: in
         request = await requests.find(conn, request_id)
     ids = [str(envelope.id) for envelope in listed if envelope.number == number]
     await start(client, request, received=DocumentsReceived(envelope_id=ids[0]))
+
+
+async def _check_day(client: ClientSource, envelope: Envelope) -> None:
+    """Nothing is received tomorrow; a request on a development server may be ahead of the machine's day."""
+    today = today_in_tokyo(datetime.now(UTC))
+    if envelope.received_on > today and envelope.request_id is not None:
+        with suppress(NoWorkflow), understood():
+            today = today_in_tokyo(await virtual_now(await client(), envelope.request_id))
+    if envelope.received_on > today:
+        raise Refusal(Code.MALFORMED, f"received_on: the envelope cannot have come after today, {today}")
 
 
 async def _record(

@@ -5,10 +5,11 @@ failed, the next act on the request takes it.
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 from temporalio.common import (
     SearchAttributePair,
     TypedSearchAttributes,
@@ -18,7 +19,7 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.workflow import UpdateMethodMultiParam
 
-from policy.calendar import end_of_day
+from policy.calendar import end_of_day, today_in_tokyo
 from policy.deadlines import Terms, form_lapses_on
 from policy.refusals import Code, Refusal
 from policy.registry import pack
@@ -26,6 +27,7 @@ from policy.vocabulary import Phase
 from records import requests
 from records.database import Database
 from records.requests import RequestRow
+from runtime.temporal import virtual_now, wait_until_idle
 from starter.answers import NoWorkflow, understood
 from workflows import search_attributes
 from workflows.case import Case
@@ -35,6 +37,9 @@ from workflows.task_queue import TASK_QUEUE
 
 PATIENCE = timedelta(seconds=12)
 """How long somebody at a keyboard waits for a workflow to answer."""
+
+SETTLED_WITHIN = timedelta(seconds=5)
+"""How long an answer waits for the step that an act leads to."""
 
 Answer = TypeVar("Answer")
 
@@ -92,22 +97,26 @@ async def act(
 
     Raises `Refusal` with the workflow's own reason, or unknown_request, ended; `Unreachable`.
     """
-    return await _ask(
+    done: Acknowledged = await _ask(
         client,
         database,
         request_id,
         lambda handle: handle.execute_update(update, act, rpc_timeout=PATIENCE),
     )
+    # the act is done; where it led is known a moment later
+    with suppress(TimeoutError), understood():
+        await wait_until_idle(client, request_id, SETTLED_WITHIN)
+    return done.model_copy(update={"phase": await shown_phase(client, request_id) or done.phase})
 
 
 async def status(client: Client, database: Database, request_id: str) -> Status:
-    """Where a request stands. Raises `Refusal` (unknown_request, ended), `Unreachable`."""
-    return await _ask(
-        client,
-        database,
-        request_id,
-        lambda handle: handle.query(DisclosureRequest.status, rpc_timeout=PATIENCE),
-    )
+    """Where a request stands on its own day. Raises `Refusal` (unknown_request, ended), `Unreachable`."""
+
+    async def ask(handle: WorkflowHandle[DisclosureRequest, None]) -> Status:
+        today = today_in_tokyo(await virtual_now(client, request_id))
+        return await handle.query(DisclosureRequest.status, today, rpc_timeout=PATIENCE)
+
+    return await _ask(client, database, request_id, ask)
 
 
 async def shown_phase(client: Client, request_id: str) -> Phase | None:

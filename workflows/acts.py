@@ -121,7 +121,7 @@ class Acts(Casework):
         elif self.case.findings and act.note_id is None:
             found = ", ".join(f"{f.code.value} {f.document}" for f in self.case.findings)
             message = f"the rules found: {found}; ask for it (--deficient), or accept it with a reason"
-            refuse(Code.REASON_REQUIRED, message, self.case.findings[0].clause)
+            refuse(Code.FINDINGS_OPEN, message, self.case.findings[0].clause, self.case.findings)
 
     # ── the decision ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -435,9 +435,14 @@ class Acts(Casework):
     # ── status ────────────────────────────────────────────────────────────────────────────────────────────
 
     @workflow.query
-    def status(self) -> Status:
-        """Where the request stands, what it waits for, its clock and its timeline."""
-        return status_of(self.case, self.waiting, today=self.today, response_due=self.response_due)
+    def status(self, today: date | None = None) -> Status:
+        """Where the request stands, what it waits for, its clock and its timeline.
+
+        Between two events a workflow does not know what day it is: whoever asks may say it (`today`).
+        """
+        day = max(today or self.today, self.today)
+        due = clock.due_on(self.case.clock, self.case.allowance, day)
+        return status_of(self.case, self.waiting, today=day, response_due=due)
 
     # ── checks and records ────────────────────────────────────────────────────────────────────────────────
 
@@ -478,7 +483,7 @@ class Acts(Casework):
 
     def _check_service(self, name: str | None) -> None:
         if name is not None and all(service.service != name for service in self.case.in_play):
-            refuse(Code.UNKNOWN_SERVICE, f"no data was found in a service {name} of this request")
+            refuse(Code.NOT_FOUND, f"no data was found in a service {name} of this request")
 
     def _check_not_destroyed(self) -> None:
         if self.case.phase is Phase.DESTROYED:

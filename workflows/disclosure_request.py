@@ -18,6 +18,7 @@ from activities.messages import (
     InvoiceEnd,
     InvoiceOrder,
     LocateOrder,
+    Payments,
     PrepareOrder,
     ServiceDecision,
 )
@@ -200,6 +201,7 @@ class DisclosureRequest(Acts):
         case.invoice = await self.do(
             InvoicingActivities.issue_invoice, order, "Issue the invoice for the handling fee"
         )
+        case.payments = Payments(invoiced=case.invoice.total, received=0, paid=False)
         self.note("invoiced", clause="§5(2)(6)", ref=case.invoice.number)
 
     async def await_payment(self) -> None:

@@ -1,6 +1,6 @@
 """How an act is refused, and how it is written to the records: no role, no act; no audit, no act."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any, NoReturn
 
@@ -8,6 +8,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
+from policy.findings import Finding
 from policy.refusals import Code
 from workflows.casework import Answer, Order
 
@@ -17,9 +18,10 @@ PROMPT = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_attem
 PROMPT_TRY = timedelta(seconds=3)
 
 
-def refuse(code: Code, message: str, clause: str | None = None) -> NoReturn:
+def refuse(code: Code, message: str, clause: str | None = None, findings: Sequence[Finding] = ()) -> NoReturn:
     """Refuse an update with a reason code; the command line and the desk show it as it is."""
-    raise ApplicationError(message, clause, type=code.value, non_retryable=True)
+    told = [finding.model_dump(mode="json") for finding in findings] or None
+    raise ApplicationError(message, clause, told, type=code.value, non_retryable=True)
 
 
 async def record(activity: Callable[[Any, Order], Awaitable[Answer]], order: Order) -> Answer:

@@ -95,11 +95,12 @@ class _Letter(Content):
 
 class Shortcoming(Content):
     """One thing wrong with the documents. `documents` are the alternatives that would satisfy the rule, in
-    the order of the policy; `holder` and `fresh_months` are what the rule asks for, where it is about that;
-    `remark` is an officer's own sentence, in the letter's language."""
+    the order of the policy; `medium`, `holder` and `fresh_months` are what the rule asks for, where it says
+    so; `remark` is an officer's own sentence, in the letter's language."""
 
     code: FindingCode
     documents: tuple[DocumentKind, ...]
+    medium: Medium | None = None
     holder: Holder | None = None
     fresh_months: int | None = None
     clause: str

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -82,6 +83,9 @@ async def _home(installation: Installation) -> Check:
     if mode & 0o007:
         return Check("home", False, f"{home} is open to other users ({mode:o})", f"chmod 700 {home}")
     running = installation.settings.stack()
+    if running is not None and not Path(f"/proc/{running.pid}").exists():  # noqa: ASYNC240
+        said = f"{home} tells of a stack that no longer runs (process {running.pid})"
+        return Check("home", False, said, "start it again: `kaiji dev`")
     return Check("home", True, f"{home}{f', a stack runs (process {running.pid})' if running else ''}")
 
 

@@ -177,7 +177,7 @@ async def test_what_is_missing_is_asked_for_and_comes_later(office: Office) -> N
     assert received["opened"]
     assert [finding["code"] for finding in received["assessment"]["findings"]] == ["missing", "missing"]
     refused = await office.run("request", "verify", request_id, "--by", OFFICER)
-    assert (refused.status, refused.code) == (2, "reason_required")
+    assert (refused.status, refused.code) == (3, "findings_open")
     refused = await office.run("request", "verify", request_id, "--deficient", "gossip", "--by", OFFICER)
     assert (refused.status, refused.code) == (2, "malformed")
     await office.do("request", "verify", request_id, "--deficient", "--by", OFFICER)

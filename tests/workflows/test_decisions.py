@@ -101,7 +101,7 @@ async def test_a_proposal_that_was_sent_back_is_made_anew(world: World) -> None:
 @course
 async def test_services_are_decided_approved_and_sent_back_each_on_its_own(world: World) -> None:
     case = await prepared(world, Kind.DISCLOSURE, SERVICE, OTHER_SERVICE)
-    with refused(Code.UNKNOWN_SERVICE):
+    with refused(Code.NOT_FOUND):
         await case.propose(service="sample")
     await case.propose(service=SERVICE)
     with refused(Code.ALREADY_PROPOSED):

@@ -70,7 +70,7 @@ async def test_an_officer_asks_for_what_the_rules_did_not_find(world: World) -> 
 @course
 async def test_a_shortcoming_is_accepted_with_a_reason_only(world: World) -> None:
     case = await without_licence(world)
-    with refused(Code.REASON_REQUIRED):
+    with refused(Code.FINDINGS_OPEN):
         await case.verify()
     await case.verify(note_id=await case.note(roles.Act.VERIFY_IDENTITY, "officer-1"))
     status = await case.status()
