@@ -27,7 +27,7 @@ from policy.vocabulary import Phase
 from runtime.codec import ENCODING, EncryptingCodec
 from runtime.embedded.postgres import plain_url
 from tests.activities.letters.reading import squeezed, words
-from tests.e2e.driving import Dev, Ran, envelope, forged_secret, payment, png, today, tracking_number
+from tests.e2e.driving import Dev, Ran, envelope, forged_secret, payment, png, today, tracking_number, until
 from tests.e2e.searching import Search, encodings, spellings
 
 NAME, KANA = "鰐淵 籠目", "ワニブチ カゴメ"
@@ -208,6 +208,8 @@ class Driven:
         conflict = dev.deposit(data | {"payer_name": NAME}, webhook_id=WORDS["sender's message id"])
         assert conflict.status_code == 409
         self.answers.append(conflict.text)
+        waits = "SELECT 1 FROM deposits WHERE state = 'suspense' AND deposit_id = :id"
+        until(lambda: dev.inside.rows(waits, id=data["deposit_id"]), "the deposit in suspense")
         dev.here("deposits", "assign", data["deposit_id"], request_id, by="accounts-1").ok()
         dev.inside.wait_for(request_id, Phase.PREPARING)
         left = self._notice(KANA)
