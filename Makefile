@@ -31,7 +31,7 @@ check: setup     ## ruff, mypy --strict, import-linter
 	$(BIN)/lint-imports
 
 test: check      ## all checks and the whole test suite
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 faults: setup    ## processes killed at many more moments than in `make test`
 	$(BIN)/pytest tests/faults -m "long or not long"
