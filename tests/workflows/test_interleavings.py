@@ -133,7 +133,7 @@ on_real_servers = settings(
 steps = st.one_of(st.sampled_from(LIKELY), st.sampled_from(sorted(STEPS)))
 
 
-@settings(on_real_servers, max_examples=15)
+@settings(on_real_servers, max_examples=10)
 @given(script=st.lists(steps, min_size=5, max_size=22))
 async def test_whatever_is_tried_the_promises_hold_and_it_ends(world: World, script: list[str]) -> None:
     case = await world.open(services=(SERVICE, OTHER_SERVICE))
@@ -146,7 +146,7 @@ async def test_whatever_is_tried_the_promises_hold_and_it_ends(world: World, scr
     await bring_to_its_end(case)
 
 
-@settings(on_real_servers, max_examples=8)
+@settings(on_real_servers, max_examples=6)
 @given(
     phase=st.sampled_from([p for p in Phase if p not in (Phase.LOCATING, Phase.RETAINED, Phase.DESTROYED)]),
     at_once=st.lists(
