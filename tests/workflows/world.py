@@ -309,9 +309,20 @@ class Case:
 
     async def receive_again(self, envelope: Json) -> Recorded:
         """The mail room records an envelope, for the first time or not, and the request is told."""
+        recorded = await self.record(envelope)
+        if recorded.attached:
+            received = DocumentsReceived(envelope_id=str(recorded.envelope_id))
+            async with self.world.database.begin() as conn:
+                row = await requests.find(conn, self.id)
+            await start(self.world.client, row, received=received)
+        await self.idle()
+        return recorded
+
+    async def record(self, envelope: Json) -> Recorded:
+        """An envelope is recorded, and no word of it reaches the request yet."""
         database = self.world.database
         async with database.begin() as conn:
-            recorded = await envelopes.record(
+            return await envelopes.record(
                 conn,
                 database.vault,
                 self.world.keyring,
@@ -320,12 +331,6 @@ class Case:
                 received_by="mailroom-1",
                 scans={},
             )
-            row = await requests.find(conn, self.id)
-        if recorded.attached:
-            received = DocumentsReceived(envelope_id=str(recorded.envelope_id))
-            await start(self.world.client, row, received=received)
-        await self.idle()
-        return recorded
 
     async def pay(self, amount: int, *, source: str = "webhook") -> Money:
         """Money arrives with the request's payment reference."""
