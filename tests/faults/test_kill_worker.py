@@ -72,6 +72,13 @@ class WorkerProcess:
 
 
 @pytest.fixture
+async def temporal_server(tmp_path: Path) -> AsyncIterator[TemporalServer]:
+    """A server of its own: these requests have the ids, and other keys, of other tests' requests."""
+    async with TemporalServer(tmp_path / "temporal", in_memory=True, ui=False) as server:
+        yield server
+
+
+@pytest.fixture
 async def world(
     postgres: PostgresServer, migrated_template: str, temporal_server: TemporalServer, tmp_path: Path
 ) -> AsyncIterator[World]:

@@ -146,6 +146,7 @@ async def test_the_end_on_the_way_is_told(client: Client) -> None:
     skipping = asyncio.create_task(fast_forward(client, handle.id, timedelta(days=1)))
     assert await skipping
     await handle.execute_update(Everything.finish, SECRET)
+    await handle.result()
     assert (await wait_until_idle(client, handle.id)).close_time
     with pytest.raises(RPCError):
         await fast_forward(client, handle.id, timedelta(days=1))

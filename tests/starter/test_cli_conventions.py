@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -205,9 +204,7 @@ def test_schemas_are_json_schemas(name: str, capsys: pytest.CaptureFixture[str])
 
 
 def test_help_is_there_at_once() -> None:
-    """0.17 s on an idle machine; the limit leaves room for a busy one. What is slow is not loaded at all."""
-    best = min(_seconds([KAIJI, "--help"]) for _ in range(3))
-    assert best < 0.4
+    """0.17 s on an idle machine, because what is slow is not loaded at all."""
     slow = "{'temporalio', 'sqlalchemy', 'typst', 'pydantic', 'rich'}"
     code = f"import sys, starter.cli.main; print({slow} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
@@ -218,9 +215,3 @@ def test_a_reader_that_goes_away_is_no_fault() -> None:
         f"{KAIJI} schema policy-pack | head -c 10", shell=True, capture_output=True, text=True, check=False
     )
     assert process.stderr == ""
-
-
-def _seconds(command: list[str]) -> float:
-    begun = time.monotonic()
-    subprocess.run(command, check=True, capture_output=True)
-    return time.monotonic() - begun
