@@ -180,6 +180,16 @@ async def _patiently(attempt: Callable[[], Awaitable[Client]]) -> Client:
 
 
 async def test_ctrl_c_is_quiet(office: Office) -> None:
+    """Once at least: a busy machine may let the command give up before it is interrupted."""
+    for _ in range(4):
+        if (ended := await _interrupted(office))[0] != 5:
+            break
+    assert ended == (130, b"", b"")
+
+
+async def _interrupted(office: Office) -> tuple[int | None, bytes, bytes]:
+    """How a command ends that is interrupted while it waits for a server."""
+
     async def never_answer(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         asked.set()
         await reader.read(-1)
@@ -191,4 +201,4 @@ async def test_ctrl_c_is_quiet(office: Office) -> None:
         await asyncio.wait_for(asked.wait(), 10)
         process.send_signal(signal.SIGINT)
         out, log = await process.communicate()
-    assert (process.returncode, out, log) == (130, b"", b"")
+    return process.returncode, out, log

@@ -206,6 +206,10 @@ class World:
         money = Money(self, f"D{self.number()}", source, amount, reference, currency)
         await self.notice("settled", money)
         await wait_until_idle(self.client, money.workflow_id)
+        if (
+            await money.row()
+        ).state is ledger.DepositState.MATCHED:  # its word to the request may be on its way
+            await self.client.get_workflow_handle(money.workflow_id).result()
         self.deposits.append(money)
         return money
 
@@ -250,6 +254,7 @@ class Money:
         """A clerk says whose it is. Raises `Refused`."""
         handle = self.world.client.get_workflow_handle(self.workflow_id)
         await updating(handle.execute_update(Deposit.assign, AssignDeposit(by=by, request_id=case.id)))
+        await handle.result()
         await case.idle()
 
     async def status(self) -> DepositStatus:
