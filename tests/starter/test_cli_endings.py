@@ -179,6 +179,7 @@ async def _patiently(attempt: Callable[[], Awaitable[Client]]) -> Client:
     return await attempt()
 
 
+@pytest.mark.long  # timing-bound on a busy machine
 async def test_ctrl_c_is_quiet(office: Office) -> None:
     """Once at least: a busy machine may let the command give up before it is interrupted."""
     for _ in range(4):
