@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from policy.checkdigits import is_request_id, normalize_tracking_number
+from policy.malformed import malformed
 from policy.refusals import Code, Refusal
 from policy.vocabulary import (
     Amendment,
@@ -42,7 +43,6 @@ _EARLIEST, _LATEST = date(1868, 1, 1), date(2099, 12, 31)
 _FORMS = frozenset({DocumentKind.REQUEST_FORM, DocumentKind.POWER_OF_ATTORNEY})
 _LINE_BREAKS = frozenset("\n\r\t")
 _BIDI_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_PLAIN_KEY = re.compile(r"[a-z_]{1,32}")
 
 
 def _is_control(character: str) -> bool:
@@ -205,14 +205,9 @@ def parse_envelope(text: str | bytes) -> Envelope:
     try:
         return Envelope.model_validate_json(text)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False, include_context=False)
-        only_tracking = all(problem["loc"] == ("tracking_number",) for problem in problems)
+        only_tracking = all(problem["loc"] == ("tracking_number",) for problem in error.errors())
         code = Code.BAD_TRACKING_NUMBER if only_tracking else Code.MALFORMED
-        lines = [
-            f"{_place(problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
-            for problem in problems[:5]
-        ]
-        raise Refusal(code, "; ".join(lines)) from None
+        raise malformed(error, "envelope", code) from None
 
 
 def check_services(services: Iterable[str], known: Iterable[str]) -> None:
@@ -222,10 +217,3 @@ def check_services(services: Iterable[str], known: Iterable[str]) -> None:
         raise Refusal(Code.UNKNOWN_SERVICE, f"no such service; there are: {', '.join(offered)}")
     if len(set(named)) < len(named):
         raise Refusal(Code.MALFORMED, "services: each service is named once")
-
-
-def _place(location: tuple[int | str, ...]) -> str:
-    """Where in the envelope; a key we did not choose may be anything, so only a plain one is repeated."""
-    parts = (str(part) for part in location)
-    plain = (p if p.isdecimal() or _PLAIN_KEY.fullmatch(p) else "(unknown field)" for p in parts)
-    return ".".join(plain) or "envelope"

@@ -10,14 +10,14 @@ _PLAIN_KEY = re.compile(r"[a-z_]{1,32}")
 _MENTIONED = 5
 
 
-def malformed(error: ValidationError, whole: str) -> Refusal:
-    """A ``Refusal`` (malformed) that names the first few places at fault; ``whole`` names the input itself.
+def malformed(error: ValidationError, whole: str, code: Code = Code.MALFORMED) -> Refusal:
+    """A ``Refusal`` that names the first few places at fault; ``whole`` names the input itself.
 
     A key we did not choose may be anything, so only a plain one is repeated.
     """
     problems = error.errors(include_url=False, include_input=False, include_context=False)
     return Refusal(
-        Code.MALFORMED,
+        code,
         "; ".join(
             f"{_place(problem['loc']) or whole}: {problem['msg'].removeprefix('Value error, ')}"
             for problem in problems[:_MENTIONED]

@@ -8,17 +8,11 @@ from sqlalchemy import ColumnElement, Row, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from policy.mail import may_happen, state_after
 from policy.refusals import Code, Refusal
 from policy.vocabulary import Language, LetterKind, LetterState, MailEvent, RecordClass
 from records.tables import letters
 from records.vault import Destroyed, Vault
-
-_AFTER: dict[LetterState, tuple[MailEvent, ...]] = {
-    LetterState.QUEUED: (MailEvent.POSTED,),
-    LetterState.POSTED: (MailEvent.DELIVERED, MailEvent.RETURNED),
-    LetterState.RETURNED: (MailEvent.POSTED,),
-    LetterState.DELIVERED: (),
-}
 
 
 @dataclass(frozen=True)
@@ -128,12 +122,12 @@ async def mark(
         return False
     state = LetterState(row.state)
     before = row.ended_on or row.posted_on or row.queued_on
-    if event not in _AFTER[state] or on < before:
+    if not may_happen(event, state) or on < before:
         raise Refusal(
             Code.LETTER_STATE,
             f"the letter is {state} since {before}: it cannot have been {event} on {on}",
         )
-    changes: dict[str, object] = {"state": LetterState(event.value)}
+    changes: dict[str, object] = {"state": state_after(event)}
     if posted:
         changes |= {"posted_on": on, "tracking_number": tracking_number, "ended_on": None, "reason_id": None}
     else:

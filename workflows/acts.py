@@ -21,9 +21,10 @@ from policy.checkdigits import normalize_tracking_number
 from policy.demands import asked_for
 from policy.findings import Finding
 from policy.law import check_ground
+from policy.mail import may_happen, state_after
 from policy.refusals import Code, Refusal
 from policy.registry import pack
-from policy.vocabulary import Decision, Kind, LetterKind, LetterState, MailEvent, Phase
+from policy.vocabulary import Decision, Kind, LetterKind, MailEvent, Phase
 from policy.withholding import check_withheld
 from workflows.casework import Casework
 from workflows.messages import (
@@ -46,13 +47,6 @@ from workflows.messages import (
 )
 from workflows.recording import record, refuse
 from workflows.status import status_of
-
-_NEXT = {
-    (LetterState.QUEUED, MailEvent.POSTED): LetterState.POSTED,
-    (LetterState.RETURNED, MailEvent.POSTED): LetterState.POSTED,
-    (LetterState.POSTED, MailEvent.DELIVERED): LetterState.DELIVERED,
-    (LetterState.POSTED, MailEvent.RETURNED): LetterState.RETURNED,
-}
 
 
 def _opaque(update_id: str) -> str:
@@ -320,7 +314,7 @@ class Acts(Casework):
                 posted = act.event is MailEvent.POSTED
                 self.case.update_letter(
                     act.letter_id,
-                    state=_NEXT[letter.state, act.event],
+                    state=state_after(act.event),
                     tracking_number=tracking_number or letter.tracking_number,
                     posted_on=on if posted else letter.posted_on,
                     ended_on=None if posted else on,
@@ -354,7 +348,7 @@ class Acts(Casework):
         letter = self.case.letter(act.letter_id)
         if letter is None:
             refuse(Code.UNKNOWN_LETTER, f"request {self.case.request_id} has no such letter")
-        if (letter.state, act.event) not in _NEXT:
+        if not may_happen(act.event, letter.state):
             refuse(
                 Code.LETTER_STATE, f"the letter is {letter.state.value}: it cannot be {act.event.value} now"
             )

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from policy.vocabulary import Phase
+from tests.contract import ENVELOPE
 from tests.e2e.driving import (
     SAMPLE_PERSON,
     STRANGER,
@@ -26,33 +27,6 @@ from tests.e2e.driving import (
     until,
 )
 
-# The envelope as the contract prints it.
-OF_2018: dict[str, Any] = {
-    "request_id": None,
-    "channel": "certified_mail",
-    "tracking_number": "131-12-38385-2",
-    "posted_on": "2018-11-01",
-    "received_on": "2018-11-02",
-    "kind": "disclosure",
-    "services": ["gmo-appscloud"],
-    "subject_matter": "customer",
-    "capacity": "self",
-    "language": "ja",
-    "principal": SAMPLE_PERSON,
-    "applicant": None,
-    "documents": [
-        {"kind": "request_form"},
-        {
-            "kind": "certificate_of_residence",
-            "medium": "copy",
-            "issued_on": "2018-10-20",
-            "holder": "principal",
-            "scan": "residence.png",
-        },
-        {"kind": "drivers_license", "medium": "copy", "holder": "principal", "scan": "licence.png"},
-    ],
-    "particulars": "",
-}
 PROXY = SAMPLE_PERSON | {"name": "代理 太郎", "name_kana": "ダイリ タロウ", "customer_number": None}
 
 
@@ -143,7 +117,7 @@ def test_every_input_has_a_schema(dev: Dev, name: str) -> None:
 
 
 def test_the_contracts_envelope_is_complete_and_years_late_is_overdue_never_lapsed(dev: Dev) -> None:
-    file = dev.write(OF_2018)
+    file = dev.write(ENVELOPE)
     alone = dev.kaiji("receive", file, "--dry-run").ok()
     assert alone["assessment"] == {"complete": True, "findings": []}
     assert (alone["request_id"], alone["opened"], alone["repeated"], alone["phase"]) == (
@@ -160,7 +134,7 @@ def test_the_contracts_envelope_is_complete_and_years_late_is_overdue_never_laps
 
     again = dev.here("receive", file, by="mailroom-1").ok()
     assert (again["request_id"], again["opened"], again["repeated"]) == (request_id, False, True)
-    changed = dev.write(OF_2018 | {"particulars": "another"})
+    changed = dev.write(ENVELOPE | {"particulars": "another"})
     dev.here("receive", changed, by="mailroom-1").refused(3, "envelope_conflict")
 
     status = dev.here("request", "show", request_id).ok()

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from starter.cli.main import run
-from tests.starter.office import ENVELOPE, PNG, write_envelope
+from tests.contract import ENVELOPE
+from tests.starter.office import PNG, write_envelope
 
 Json = dict[str, Any]
 
