@@ -15,15 +15,19 @@ from policy.findings import Finding
 from policy.retention import Expiry
 from policy.vocabulary import (
     Capacity,
+    CustodyEvent,
     Decision,
+    Holder,
     Kind,
     Language,
     LetterKind,
     MailEvent,
     Outcome,
     RecordClass,
+    StandingEnd,
     SubjectMatter,
 )
+from policy.withholding import Withholding
 
 Yen = Annotated[int, Field(ge=0)]
 Scalar = str | int | bool | None
@@ -62,6 +66,53 @@ class MailToRecord(Message):
     note_id: str | None = None
 
 
+class DocumentToRecord(Message):
+    """What became of one document of a request: struck out, replaced by another, copied (§5(2)(3))."""
+
+    request_id: str
+    by: str
+    key: str
+    document: int  # its number within the request
+    event: CustodyEvent
+    on: date
+    replaced_by: int | None = None
+    note_id: str | None = None
+
+
+class AddressToRecord(Message):
+    """An officer confirms the address an answer came back from, or takes the one that an envelope proves."""
+
+    request_id: str
+    by: str
+    key: str
+    on: date
+    envelope: int | None = None
+
+
+class ReopenToRecord(Message):
+    """A lapsed request goes on, for a sealed reason; `number` counts the reopenings."""
+
+    request_id: str
+    by: str
+    key: str
+    number: int
+    on: date
+    note_id: str
+
+
+class ResponseToTakeBack(Message):
+    """An approved response is taken back before its letter is posted: the letter leaves the queue, what was
+    carried out in the register is undone.
+    """
+
+    request_id: str
+    by: str
+    key: str
+    on: date
+    letter_id: str
+    note_id: str
+
+
 class HoldToRecord(Message):
     """A hold placed on a request's records, or taken off (`release`)."""
 
@@ -93,6 +144,8 @@ class Assessed(Message):
     received_on: date | None
     complete: bool
     findings: tuple[Finding, ...] = ()
+    originals: int = 0  # documents that go back to the sender when the procedure ends
+    duplicates: tuple[str, ...] = ()  # other requests of the same principal, kind and service
 
 
 # ── data ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -112,13 +165,16 @@ class Located(Message):
 
 
 class ServiceDecision(Message):
-    """What is proposed, or was decided, for one service. `withhold` names categories or `category.field`."""
+    """What is proposed, or was decided, for one service. `withhold` names categories or `category.field`, each
+    with its legal ground; `changes_id` is the sealed list of what an amendment changes.
+    """
 
     service: str
     decision: Decision
     ground: str | None = None
-    withhold: tuple[str, ...] = ()
+    withhold: tuple[Withholding, ...] = ()
     note_id: str | None = None
+    changes_id: str | None = None
 
 
 class PrepareOrder(Message):
@@ -136,14 +192,36 @@ class Prepared(Message):
     drafts: dict[str, str]
 
 
+class CarryOutOrder(Message):
+    """Carry out in the register what was decided; `number` is that of the gathering that was approved."""
+
+    request_id: str
+    number: int
+    on: date
+    decisions: tuple[ServiceDecision, ...]
+
+
+class CarriedOut(Message):
+    """How many changes the register has of this request."""
+
+    changes: int
+
+
+class UndoOrder(Message):
+    """Undo in the register what was carried out and is not final: the answer will not be posted."""
+
+    request_id: str
+    on: date
+
+
 # ── money ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class InvoiceOrder(Message):
-    """One invoice for the services in which data was found (§5(2)(6))."""
+    """One invoice for the services in which data was found (§5(2)(6)); `key` is its letter's."""
 
     request_id: str
-    letter_id: str
+    key: str
     on: date
     due_on: date
     services: tuple[str, ...]
@@ -155,8 +233,16 @@ class Invoice(Message):
     """
 
     number: str
+    letter_id: str
     payment_reference: str
     total: Yen
+    due_on: date
+
+
+class InvoiceReopened(Message):
+    """The invoice of a reopened request may be paid again, until `due_on`."""
+
+    request_id: str
     due_on: date
 
 
@@ -213,34 +299,57 @@ class SuspenseNotice(Message):
 
 
 class LetterOrder(Message):
-    """Render one letter and queue it for the mail room, once. Only the fields its kind needs are given."""
+    """Render one letter and queue it for the mail room, once for its `key`. Only what its kind needs is given.
+
+    `to` is whom it is written to where that is not the sender.
+    """
 
     request_id: str
-    letter_id: str
+    key: str
     kind: LetterKind
     on: date
+    to: Holder | None = None
     due_on: date | None = None
     previous_due_on: date | None = None
     findings: tuple[Finding, ...] = ()
     drafts: tuple[str, ...] = ()
     note_id: str | None = None
+    standing_end: StandingEnd | None = None
+    duplicate_of: str | None = None
 
 
 class LetterQueued(Message):
-    """The letter waits in the print queue."""
+    """The letter waits in the print queue, under the number that the records gave it."""
 
     letter_id: str
+
+
+class CancelOrder(Message):
+    """Take letters that became pointless from the print queue; one that is posted stays posted."""
+
+    request_id: str
+    on: date
+    letters: tuple[str, ...]
+
+
+class Cancelled(Message):
+    """The letters that were taken from the queue."""
+
+    letters: tuple[str, ...]
 
 
 # ── the end ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class CloseOrder(Message):
-    """Close a request: its outcome, and the day from which its records are kept."""
+    """Close a request: its outcome, and the day from which its records are kept. A reopened request is closed
+    again (`number`).
+    """
 
     request_id: str
     outcome: Outcome
     on: date
+    number: int = 1
     delivered_on: date | None = None
     invoiced_on: date | None = None
     terms: Terms

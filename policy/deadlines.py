@@ -46,6 +46,8 @@ class Terms(BaseModel):
     returned_hold: int
     in_transit: int
     escalation_days: int
+    grace: int
+    originals_returned: bool
     fiscal_year_last_month: int
     retention: tuple[RetentionTerm, ...]
 
@@ -70,6 +72,8 @@ class Terms(BaseModel):
             returned_hold=deadlines.returned_mail.hold_days,
             in_transit=deadlines.in_transit.days,
             escalation_days=deadlines.escalation.every_days,
+            grace=deadlines.grace.days,
+            originals_returned=pack.originals.returned,
             fiscal_year_last_month=pack.operator.fiscal_year.last_month,
             retention=tuple(
                 RetentionTerm(record_class=c, after=rule.after, period=rule.period, clause=rule.citation)
@@ -114,6 +118,11 @@ def response_due(terms: Terms, clock_started_on: date) -> date:
 def latest_extension(terms: Terms, due: date) -> date:
     """The last day to which a response due on this day may be put off."""
     return add_business_days(due, terms.extension_business_days)
+
+
+def reopenable_until(terms: Terms, lapsed_on: date) -> date:
+    """The last day on which an officer may reopen a request that lapsed on this day."""
+    return lapsed_on + timedelta(days=terms.grace)
 
 
 def held_until(terms: Terms, returned_on: date) -> date:

@@ -23,10 +23,12 @@ from policy.rules import (
     ChannelRule,
     ContactPoint,
     Deadlines,
+    Duplicates,
     Fee,
     Form,
     KindRules,
     Operator,
+    Originals,
     PackPart,
     PlainCode,
     Provision,
@@ -88,6 +90,8 @@ class Pack(PackPart):
     documents: Annotated[Mapping[DocumentKind, Text], _covering(DocumentKind)]
     one_paper_one_requirement: Rule
     capacities: Annotated[Mapping[Capacity, CapacityRules], _covering(Capacity)]
+    originals: Originals
+    duplicates: Duplicates
     fee: Fee
     deadlines: Deadlines
     retention: Annotated[Mapping[RecordClass, RetentionRule], _covering(RecordClass)]
@@ -120,9 +124,10 @@ class Pack(PackPart):
                     return requirement
         raise KeyError(requirement_id)
 
-    def purposes_of(self, service: str) -> tuple[UsagePurpose, ...]:
-        """The usage purposes that apply to a service, in the policy's order."""
+    def purposes_of(self, service: str, category: Category) -> tuple[UsagePurpose, ...]:
+        """The usage purposes for which a service uses this category, in the policy's order (§2)."""
         numbers = set(self.service(service).usage_purposes.numbers)
+        numbers &= set(self.categories[category].usage_purposes.numbers)
         return tuple(purpose for purpose in self.usage_purposes if purpose.number in numbers)
 
     @model_validator(mode="after")
@@ -130,12 +135,15 @@ class Pack(PackPart):
         _unique("services", (service.code for service in self.services))
         _unique("usage_purposes", (str(purpose.number) for purpose in self.usage_purposes))
         _unique("contact_points", (point.code for point in self.contact_points))
+        _unique("provisions", (provision.code for provision in self.provisions))
         _unique("requirements", (r.id for rules in self.capacities.values() for r in rules.requirements))
         for category, rules in self.categories.items():
             _unique(f"categories.{category}", (field.key for field in rules.fields))
         known = {purpose.number for purpose in self.usage_purposes}
         if any(not known.issuperset(service.usage_purposes.numbers) for service in self.services):
             raise ValueError("services: a usage purpose that is not listed")
+        if any(not known.issuperset(rules.usage_purposes.numbers) for rules in self.categories.values()):
+            raise ValueError("categories: a usage purpose that is not listed")
         if not any(channel.accepted for channel in self.channels.values()):
             raise ValueError("channels: none is accepted")
         return self

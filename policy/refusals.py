@@ -29,6 +29,13 @@ class Code(StrEnum):
     ON_HOLD = "on_hold"
     EXTENSION_USED = "extension_used"
     LETTER_STATE = "letter_state"
+    ADDRESS_NOT_CONFIRMED = "address_not_confirmed"
+    NOT_LAPSED = "not_lapsed"
+    GRACE_OVER = "grace_over"
+    NOT_A_DUPLICATE = "not_a_duplicate"
+    STANDING = "standing"
+    STALE_DRAFT = "stale_draft"
+    CHANGES_CONFLICT = "changes_conflict"
     DEPOSIT_NOT_ASSIGNABLE = "deposit_not_assignable"
     NOTICE_CONFLICT = "notice_conflict"
     NOT_AUTHENTIC = "not_authentic"
@@ -37,6 +44,8 @@ class Code(StrEnum):
     UNKNOWN_REQUEST = "unknown_request"
     UNKNOWN_LETTER = "unknown_letter"
     UNKNOWN_DEPOSIT = "unknown_deposit"
+    UNKNOWN_DOCUMENT = "unknown_document"
+    UNKNOWN_PACK = "unknown_pack"
 
     SERVICE_UNREACHABLE = "service_unreachable"
     HOME_IN_USE = "home_in_use"
@@ -56,6 +65,8 @@ _EXIT_STATUS = {
     Code.UNKNOWN_REQUEST: 4,
     Code.UNKNOWN_LETTER: 4,
     Code.UNKNOWN_DEPOSIT: 4,
+    Code.UNKNOWN_DOCUMENT: 4,
+    Code.UNKNOWN_PACK: 4,
     Code.SERVICE_UNREACHABLE: 5,
     Code.HOME_IN_USE: 5,
 }

@@ -25,6 +25,14 @@ class Act(StrEnum):
     APPROVE_RESPONSE = "approve_response"
     RETURN_PROPOSAL = "return_proposal"
     WITHDRAW = "withdraw"
+    REOPEN = "reopen"
+    END_STANDING = "end_standing"
+    LINK_DUPLICATE = "link_duplicate"
+    CONFIRM_ADDRESS = "confirm_address"
+    TAKE_BACK_RESPONSE = "take_back_response"
+    RECORD_DOCUMENT = "record_document"
+    VIEW_DOCUMENT = "view_document"
+    PREVIEW_RESPONSE = "preview_response"
     EXTEND = "extend"
     RECORD_MAIL = "record_mail"
     PRINT_LETTER = "print_letter"
@@ -53,6 +61,14 @@ ROLES_FOR: Mapping[Act, frozenset[Role]] = MappingProxyType(
         Act.APPROVE_RESPONSE: frozenset({Role.APPROVER}),
         Act.RETURN_PROPOSAL: frozenset({Role.APPROVER}),
         Act.WITHDRAW: frozenset({Role.OFFICER}),
+        Act.REOPEN: frozenset({Role.OFFICER}),
+        Act.END_STANDING: frozenset({Role.OFFICER}),
+        Act.LINK_DUPLICATE: frozenset({Role.OFFICER}),
+        Act.CONFIRM_ADDRESS: frozenset({Role.OFFICER}),
+        Act.TAKE_BACK_RESPONSE: frozenset({Role.OFFICER, Role.APPROVER}),
+        Act.RECORD_DOCUMENT: frozenset({Role.OFFICER}),
+        Act.VIEW_DOCUMENT: frozenset({Role.OFFICER, Role.APPROVER}),
+        Act.PREVIEW_RESPONSE: frozenset({Role.OFFICER, Role.APPROVER}),
         Act.EXTEND: frozenset({Role.OFFICER}),
         Act.RECORD_MAIL: frozenset({Role.MAILROOM, Role.OFFICER}),
         Act.PRINT_LETTER: frozenset({Role.MAILROOM, Role.OFFICER}),

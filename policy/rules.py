@@ -259,6 +259,24 @@ class Escalation(Rule):
     every_days: _Days
 
 
+class Grace(Rule):
+    """For how many days after a lapse an officer may reopen the request."""
+
+    days: _Days
+
+
+class Originals(Rule):
+    """Whether original documents go back to the sender, by certified mail, when the procedure ends."""
+
+    returned: bool
+
+
+class Duplicates(Rule):
+    """How long after its closure a request by the same principal for the same still counts as the same."""
+
+    window_days: _Days
+
+
 class Deadlines(PackPart):
     """Every deadline, the requester's and the company's own."""
 
@@ -270,6 +288,7 @@ class Deadlines(PackPart):
     returned_mail: ReturnedMail
     in_transit: InTransit
     escalation: Escalation
+    grace: Grace
 
 
 class Trigger(StrEnum):
@@ -337,12 +356,14 @@ class CategoryRules(Rule):
     """A category of personal information and its types."""
 
     label: Text
+    usage_purposes: UsagePurposes
     fields: tuple[FieldRule, ...] = Field(min_length=1)
 
 
 class Provision(Rule):
     """A third party that information is provided to."""
 
+    code: PlainCode
     recipient: Text
     information: Text
     purpose: Text

@@ -110,6 +110,7 @@ class FindingCode(StrEnum):
     WRONG_HOLDER = "wrong_holder"
     SAME_DOCUMENT_TWICE = "same_document_twice"
     UNPRINTABLE_NAME = "unprintable_name"
+    PRINCIPAL_OF_AGE = "principal_of_age"
 
 
 class Category(StrEnum):
@@ -157,14 +158,18 @@ class Outcome(StrEnum):
     LAPSED_DOCUMENTS = "LAPSED_DOCUMENTS"
     LAPSED_PAYMENT = "LAPSED_PAYMENT"
     WITHDRAWN = "WITHDRAWN"
+    ALTERNATIVE = "ALTERNATIVE"
+    STANDING_ENDED = "STANDING_ENDED"
+    DUPLICATE = "DUPLICATE"
 
 
 class Decision(StrEnum):
-    """What is proposed for one service."""
+    """What is proposed for one service; `alternative`: other measures in the place of a cessation."""
 
     GRANT = "grant"
     PARTIAL = "partial"
     REFUSE = "refuse"
+    ALTERNATIVE = "alternative"
 
 
 class Role(StrEnum):
@@ -192,23 +197,62 @@ class LetterKind(StrEnum):
     REDIRECT = "redirect"
     WITHDRAWAL = "withdrawal"
     EXTENSION = "extension"
+    REOPENED = "reopened"
+    STANDING_ENDED = "standing_ended"
+    DUPLICATE = "duplicate"
+    ORIGINALS_RETURNED = "originals_returned"
 
 
 class LetterState(StrEnum):
-    """Where a letter is."""
+    """Where a letter is; `unknown`: nobody is sure whether it was posted; `cancelled`: taken from the queue."""
 
     QUEUED = "queued"
+    UNKNOWN = "unknown"
     POSTED = "posted"
     DELIVERED = "delivered"
     RETURNED = "returned"
+    CANCELLED = "cancelled"
 
 
 class MailEvent(StrEnum):
-    """What a clerk or scanner records about a letter."""
+    """What a clerk or scanner records about a letter; `unknown` and `not_posted` are for the unsure."""
 
     POSTED = "posted"
     DELIVERED = "delivered"
     RETURNED = "returned"
+    UNKNOWN = "unknown"
+    NOT_POSTED = "not_posted"
+
+
+class CustodyEvent(StrEnum):
+    """What becomes of an identity document in our hands."""
+
+    RECEIVED = "received"
+    LOOKED_AT = "looked_at"
+    COPIED = "copied"
+    REPLACED = "replaced"
+    STRUCK_OUT = "struck_out"
+    RETURNED = "returned"
+    DESTROYED = "destroyed"
+
+
+class StandingEnd(StrEnum):
+    """Why a proxy or a statutory representative no longer stands for the principal."""
+
+    MANDATE_WITHDRAWN = "mandate_withdrawn"
+    PRINCIPAL_DIED = "principal_died"
+    MAJORITY = "majority"
+
+
+class ChangeAction(StrEnum):
+    """What an amendment or a cessation does to what a service holds (§1, Requests for Disclosure etc.)."""
+
+    ADDITION = "addition"
+    CORRECTION = "correction"
+    REMOVAL = "removal"
+    DELETION = "deletion"
+    CEASE_USE = "cease_use"
+    STOP_THIRD_PARTY_PROVISION = "stop_third_party_provision"
 
 
 class FormKind(StrEnum):

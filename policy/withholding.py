@@ -1,8 +1,23 @@
-"""What a partial disclosure may leave out: whole categories of §3, or single fields of them."""
+"""What a decision in part leaves out: whole categories of §3, or single fields of them, each with its ground."""
 
 from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from policy.pack import Pack
+
+Item = Annotated[str, Field(pattern=r"^[a-z_]{1,32}(\.[a-z0-9_-]{1,64})?$")]
+"""A category, or `category.field`."""
+
+
+class Withholding(BaseModel):
+    """One thing that is not disclosed, or not amended, and the legal ground for that."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    item: Item
+    ground: str
 
 
 def check_withheld(pack: Pack, items: Iterable[str]) -> str | None:

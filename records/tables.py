@@ -127,6 +127,8 @@ requests = Table(
     Column(
         "party_id", ForeignKey("vault.id", ondelete="SET NULL"), index=True
     ),  # principal and applicant, as first received
+    Column("principal_index", String(64), index=True),  # blind: the folded name of the principal, keyed
+    Column("duplicate_of", String(20)),
     Column("outcome", String(24)),
     Column("closed_on", Date),
     Column("destroyed_on", Date),
@@ -159,6 +161,7 @@ documents = Table(
     Column("envelope_id", ForeignKey("envelopes.id", ondelete="CASCADE"), nullable=False),
     Column("number", Integer, nullable=False),  # order within the envelope
     Column("request_id", ForeignKey("requests.id"), nullable=False),
+    Column("ordinal", Integer, nullable=False),  # its number within the request: what people say
     Column("kind", String(48), nullable=False),
     Column("medium", String(16), nullable=False),
     Column("holder", String(16)),
@@ -167,8 +170,28 @@ documents = Table(
     Column("scan_fingerprint", String(64)),  # keyed: tells two entries with the same scan
     Column("scan_type", String(32)),
     Column("scan_id", ForeignKey("vault.id", ondelete="SET NULL"), index=True),
+    Column("struck_out", Boolean, nullable=False, server_default="false"),  # it no longer counts
     PrimaryKeyConstraint("envelope_id", "number"),
-    Index(None, "request_id"),
+    UniqueConstraint("request_id", "ordinal"),
+)
+
+custody = Table(
+    "custody",  # what became of each document in our hands; outlives the documents themselves
+    metadata,
+    Column("request_id", ForeignKey("requests.id"), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("document", Integer, nullable=False),  # documents.ordinal
+    Column("kind", String(48), nullable=False),
+    Column("medium", String(16), nullable=False),
+    Column("event", String(16), nullable=False),
+    Column("on", Date, nullable=False),
+    Column("by", String(32), nullable=False),
+    Column("replaced_by", Integer),  # documents.ordinal
+    Column("letter_id", String(28)),  # with which it went back
+    Column("key", String(200)),  # the same event twice is one event
+    _now(),
+    PrimaryKeyConstraint("request_id", "seq"),
+    UniqueConstraint("request_id", "key"),
 )
 
 # ── letters ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -178,8 +201,9 @@ letters = Table(
     metadata,
     Column(
         "id", String(28), primary_key=True
-    ),  # DR-2018-000001-8-L01: the workflow numbers them, so a retry is a no-op
+    ),  # DR-2018-000001-8-L01: numbered as they are queued
     Column("request_id", ForeignKey("requests.id"), nullable=False),
+    Column("key", String(80), nullable=False),  # the workflow's: the same letter twice is one letter
     Column("kind", String(24), nullable=False),
     Column("record_class", String(32), nullable=False),
     Column("language", String(2), nullable=False),
@@ -187,14 +211,18 @@ letters = Table(
     Column("state", String(16), nullable=False),
     Column("tracking_number", String(12)),
     Column("posted_on", Date),
-    Column("ended_on", Date),  # delivered or returned
+    Column("ended_on", Date),  # delivered, returned or cancelled
+    Column("printed_on", Date),  # the last time; a letter may be printed again
     Column("reason_id", ForeignKey("vault.id", ondelete="SET NULL"), index=True),  # why it came back
     Column("pdf_id", ForeignKey("vault.id", ondelete="SET NULL"), index=True),
     Column("pages", Integer, nullable=False),
     _now(),
-    CheckConstraint("state in ('queued', 'posted', 'delivered', 'returned')", name="state"),
-    Index(None, "request_id"),
+    CheckConstraint(
+        "state in ('queued', 'unknown', 'posted', 'delivered', 'returned', 'cancelled')", name="state"
+    ),
+    UniqueConstraint("request_id", "key"),
     Index(None, "state"),
+    Index(None, "tracking_number"),
 )
 
 # ── money ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -280,9 +308,42 @@ holding_subjects = Table(
     Column(
         "person_id", ForeignKey("vault.id", ondelete="CASCADE"), nullable=False, index=True
     ),  # who it is, to compare
+    Column("use_stopped_on", Date),
+    Column("deleted_on", Date),  # held back until the answer is posted, then destroyed
     _now(),
     UniqueConstraint("service", "customer_index"),
     Index(None, "name_index"),
+)
+
+provision_stops = Table(
+    "provision_stops",  # third parties that no longer get somebody's data (§3)
+    metadata,
+    Column("subject_id", ForeignKey("holding_subjects.id", ondelete="CASCADE"), nullable=False),
+    Column("recipient", String(64), nullable=False),  # the pack's code of the provision
+    Column("stopped_on", Date, nullable=False),
+    PrimaryKeyConstraint("subject_id", "recipient"),
+)
+
+holding_changes = Table(
+    "holding_changes",  # what a request did to the register: once, undone or final
+    metadata,
+    Column("request_id", ForeignKey("requests.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("service", String(64), nullable=False),
+    Column("subject_id", Uuid, nullable=False),  # no key: a deletion outlives its subject
+    Column("action", String(32), nullable=False),
+    Column("category", String(16)),
+    Column("state", String(16), nullable=False),
+    Column("applied_on", Date, nullable=False),
+    Column("ended_on", Date),  # undone, or final
+    Column("before_id", ForeignKey("vault.id", ondelete="SET NULL"), index=True),
+    Column("after_id", ForeignKey("vault.id", ondelete="SET NULL"), index=True),
+    Column("key", String(200), nullable=False),
+    _now(),
+    PrimaryKeyConstraint("request_id", "number"),
+    UniqueConstraint("request_id", "key", "subject_id"),
+    CheckConstraint("state in ('applied', 'undone', 'final')", name="state"),
+    Index(None, "subject_id"),
 )
 
 # ── decisions, holds, certificates ────────────────────────────────────────────────────────────────────────
