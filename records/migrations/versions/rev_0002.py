@@ -64,9 +64,9 @@ def upgrade() -> None:
     op.add_column("letters", sa.Column("printed_on", sa.Date()))
     op.execute("update letters set key = id")
     op.alter_column("letters", "key", nullable=False)
-    op.drop_constraint("ck_letters_state", "letters")
+    op.drop_constraint(op.f("ck_letters_state"), "letters")
     op.create_check_constraint(
-        "ck_letters_state",
+        op.f("ck_letters_state"),
         "letters",
         "state in ('queued', 'unknown', 'posted', 'delivered', 'returned', 'cancelled')",
     )
@@ -105,7 +105,7 @@ def upgrade() -> None:
         sa.Column("recorded_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("request_id", "number", name="pk_holding_changes"),
         sa.UniqueConstraint("request_id", "key", "subject_id", name="uq_holding_changes_request_id_key_subject_id"),
-        sa.CheckConstraint("state in ('applied', 'undone', 'final')", name="ck_holding_changes_state"),
+        sa.CheckConstraint("state in ('applied', 'undone', 'final')", name=op.f("ck_holding_changes_state")),
     )
     op.create_index("ix_holding_changes_before_id", "holding_changes", ["before_id"])
     op.create_index("ix_holding_changes_after_id", "holding_changes", ["after_id"])
