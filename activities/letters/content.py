@@ -6,14 +6,15 @@ These models hold personal data: they are built, rendered and forgotten, never l
 """
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from policy.vocabulary import (
     Amendment,
     Capacity,
     Cessation,
+    ChangeAction,
     DocumentKind,
     FindingCode,
     FormKind,
@@ -23,6 +24,7 @@ from policy.vocabulary import (
     LetterKind,
     Medium,
     Outcome,
+    StandingEnd,
 )
 
 Yen = Annotated[int, Field(ge=0)]
@@ -82,7 +84,8 @@ class Matter(Content):
 
 class _Letter(Content):
     """What every letter carries. `clause` is what the letter rests on, such as `§5(2)(6)`; `date` is the day
-    it is queued; `letter_id` is the reference printed beside the request id."""
+    it is queued; `letter_id` is the reference printed beside the request id. A `draft` says so in the head of
+    every page: it is what an approver looks at, and is never posted."""
 
     language: Language
     letter_id: str
@@ -91,6 +94,7 @@ class _Letter(Content):
     addressee: Addressee
     matter: Matter
     clause: str
+    draft: bool = False
 
 
 class Shortcoming(Content):
@@ -126,10 +130,12 @@ class DocumentsReminderLetter(_Letter):
 
 
 class DocumentsLapsedLetter(_Letter):
-    """The documents did not come by `due_on`: the request is closed; a new one may be made."""
+    """The documents did not come by `due_on`: the request is closed; a new one may be made. Until
+    `reopenable_until` the requester may ask for this one to be taken up again; None where they may not."""
 
     kind: Literal[LetterKind.DOCUMENTS_LAPSED] = LetterKind.DOCUMENTS_LAPSED
     due_on: date
+    reopenable_until: date | None = None
 
 
 class BankAccount(Content):
@@ -188,7 +194,8 @@ class PaymentReminderLetter(_Letter):
 
 
 class PaymentLapsedLetter(_Letter):
-    """The fee was not paid in full by `due_on`: the request is closed; what was paid is given back."""
+    """The fee was not paid in full by `due_on`: the request is closed; what was paid is given back.
+    `reopenable_until` as for documents."""
 
     kind: Literal[LetterKind.PAYMENT_LAPSED] = LetterKind.PAYMENT_LAPSED
     invoice_number: str
@@ -196,6 +203,7 @@ class PaymentLapsedLetter(_Letter):
     total: Yen
     paid: Yen = 0
     due_on: date
+    reopenable_until: date | None = None
 
 
 class DataRow(Content):
@@ -221,7 +229,8 @@ class Withheld(Content):
 
 
 class Refused(Content):
-    """Why nothing is disclosed or done: the ground in words, the article in force, the reasons."""
+    """Why nothing is disclosed or done, or something else than was asked for: the ground in words, the
+    article in force, the reasons."""
 
     ground: str
     article: str
@@ -235,18 +244,37 @@ class Purpose(Content):
     text: str
 
 
+class PurposeTable(Content):
+    """The usage purposes of one category of personal information (§2, §3)."""
+
+    category: str
+    purposes: tuple[Purpose, ...]
+
+
+class ChangeLine(Content):
+    """One change carried out in what a service holds: the item, what was done to it, its value before and
+    after; None where there was or is nothing, or where an action has no value to show."""
+
+    item: str
+    action: ChangeAction
+    before: str | None = None
+    after: str | None = None
+
+
 class ServiceResponse(Content):
     """The answer for one service. Which parts are filled depends on what was asked:
 
-    disclosure: `data` and `withheld`; usage purposes: `purposes`; amendment and cessation: `actions`, one
-    sentence for each thing done, and `withheld` for what was left undone. `refused` goes with REFUSED.
+    disclosure: `data` and `withheld`; usage purposes: `purposes`; amendment and cessation: `changes`, and
+    `actions`, one sentence for anything else done, and `withheld` for what was left undone. `refused` goes
+    with REFUSED, and with ALTERNATIVE, where it says why the measures in `actions` replace cessation.
     """
 
     service: str
-    outcome: Literal[Outcome.GRANTED, Outcome.PARTIAL, Outcome.REFUSED, Outcome.NO_DATA]
+    outcome: Literal[Outcome.GRANTED, Outcome.PARTIAL, Outcome.REFUSED, Outcome.NO_DATA, Outcome.ALTERNATIVE]
     data: tuple[DataTable, ...] = ()
     withheld: tuple[Withheld, ...] = ()
-    purposes: tuple[Purpose, ...] = ()
+    purposes: tuple[PurposeTable, ...] = ()
+    changes: tuple[ChangeLine, ...] = ()
     actions: tuple[str, ...] = ()
     refused: Refused | None = None
 
@@ -254,7 +282,8 @@ class ServiceResponse(Content):
 class ResponseLetter(_Letter):
     """The answer to the request (§5(2)(7)). `article` is the law's article on the request's kind in force on
     the day of the decision, as a noun (`個人情報の保護に関する法律第28条`, `Act on …, Article 28`);
-    `reasons_article` the one on explaining reasons, printed where something is refused."""
+    `reasons_article` the one on explaining reasons, printed where something is refused, withheld or
+    replaced."""
 
     kind: Literal[LetterKind.RESPONSE] = LetterKind.RESPONSE
     article: str
@@ -293,6 +322,70 @@ class ExtensionLetter(_Letter):
     reason: str
 
 
+class ReopenedLetter(_Letter):
+    """A request that lapsed goes on. What it waits for is either documents (`answer_by`, `send_to`, and the
+    `shortcomings` where any were received) or the fee (`payment` with its new due date, `paid` what came in
+    before). Why it was reopened is not printed."""
+
+    kind: Literal[LetterKind.REOPENED] = LetterKind.REOPENED
+    shortcomings: tuple[Shortcoming, ...] = ()
+    answer_by: date | None = None
+    send_to: PostalAddress | None = None
+    invoice_number: str | None = None
+    paid: Yen = 0
+    payment: Payment | None = None
+
+    @model_validator(mode="after")
+    def _waits_for_one_thing(self) -> Self:
+        documents = self.answer_by is not None and self.send_to is not None
+        fee = self.payment is not None and self.invoice_number is not None
+        if documents == fee:
+            raise ValueError("a reopened request waits for documents or for the fee")
+        return self
+
+
+class StandingEndedLetter(_Letter):
+    """The standing of `representative` for `principal` has ended, and with it the request. Written to the
+    representative, or to the principal (`to_principal`), who may apply themselves; what was paid (`paid`) is
+    given back to whoever paid it."""
+
+    kind: Literal[LetterKind.STANDING_ENDED] = LetterKind.STANDING_ENDED
+    end: StandingEnd
+    to_principal: bool = False
+    principal: str
+    representative: str
+    paid: Yen = 0
+
+    @model_validator(mode="after")
+    def _to_the_living(self) -> Self:
+        if self.to_principal and self.end is StandingEnd.PRINCIPAL_DIED:
+            raise ValueError("nobody writes to a principal who has died")
+        return self
+
+
+class DuplicateLetter(_Letter):
+    """The request asks for what another of the same principal asks for already, and is dealt with under that
+    one's id, `duplicate_of`. Nothing more is needed of the requester."""
+
+    kind: Literal[LetterKind.DUPLICATE] = LetterKind.DUPLICATE
+    duplicate_of: str
+
+
+class EnclosedOriginal(Content):
+    """An original document that goes back to its sender; `issued_on` is None where it bears no date."""
+
+    kind: DocumentKind
+    issued_on: date | None = None
+
+
+class OriginalsReturnedLetter(_Letter):
+    """The procedure has ended: the originals that were submitted go back with this letter, by certified
+    mail."""
+
+    kind: Literal[LetterKind.ORIGINALS_RETURNED] = LetterKind.ORIGINALS_RETURNED
+    documents: tuple[EnclosedOriginal, ...] = Field(min_length=1)
+
+
 Letter = Annotated[
     DeficiencyLetter
     | DocumentsReminderLetter
@@ -304,7 +397,11 @@ Letter = Annotated[
     | NoDataLetter
     | RedirectLetter
     | WithdrawalLetter
-    | ExtensionLetter,
+    | ExtensionLetter
+    | ReopenedLetter
+    | StandingEndedLetter
+    | DuplicateLetter
+    | OriginalsReturnedLetter,
     Field(discriminator="kind"),
 ]
 """Any letter; `TypeAdapter(Letter)` reads one back from JSON by its `kind`."""
