@@ -20,9 +20,13 @@ from policy.vocabulary import (
     Outcome,
     Phase,
     RecordClass,
+    StandingEnd,
     SubjectMatter,
 )
 from workflows.messages import HoldStatus, LetterStatus, Milestone, ServiceStatus
+
+ANSWERS = frozenset({LetterKind.RESPONSE, LetterKind.NO_DATA, LetterKind.REDIRECT})
+"""The letters that answer a request."""
 
 
 class RecordStatus(BaseModel):
@@ -62,6 +66,9 @@ class Case(BaseModel):
     received_on: date | None = None
     findings: list[Finding] = []
     complete: bool = False
+    originals: int = 0
+    duplicates: tuple[str, ...] = ()
+    struck_out: bool = False  # since the rules last looked
     verified: bool = False
     asked_for: list[Finding] = []
     documents_due: date | None = None
@@ -76,9 +83,19 @@ class Case(BaseModel):
     # the answer
     drafts: int = 0
     answer: str | None = None  # id of the letter that answers
-    withdrawn_on: date | None = None
+    carried_out: int = 0  # changes of the register
+    returns: int = 0  # how often an answer came back
+    addresses: int = 0  # how often another address was proven
     allowance: int  # business days to answer in
     extensions: int = 0
+
+    # an end before an answer, and going on after it
+    ending: Outcome | None = None
+    standing_end: StandingEnd | None = None
+    duplicate_of: str | None = None
+    reopenings: int = 0
+    reopened_on: date | None = None
+    reopening: bool = False  # until the requester is told what is expected
 
     letters: list[LetterStatus] = []
     holds: list[HoldStatus] = []
@@ -113,6 +130,8 @@ class Case(BaseModel):
         self.received_on = found.received_on
         self.complete = found.complete
         self.findings = list(found.findings)
+        self.originals = found.originals
+        self.duplicates = found.duplicates
 
     def combined_outcome(self) -> Outcome:
         """How the request ended, all services together."""
@@ -137,13 +156,21 @@ class Case(BaseModel):
         """Change what is known of one letter."""
         self.letters = [x.model_copy(update=changes) if x.letter_id == letter_id else x for x in self.letters]
 
-    def add_letter(self, kind: LetterKind, on: date) -> str:
-        """Number the next letter of this request and list it as queued."""
-        letter_id = f"{self.request_id}-L{len(self.letters) + 1:02d}"
-        self.letters = [*self.letters, LetterStatus(letter_id=letter_id, kind=kind, queued_on=on)]
-        return letter_id
+    def letters_of(self, *kinds: LetterKind) -> list[LetterStatus]:
+        """The letters of these kinds, the oldest first."""
+        return [letter for letter in self.letters if letter.kind in kinds]
 
-    def posted_before(self, letter_id: str) -> bool:
-        """Whether the letter has left the house at least once."""
-        letter = self.letter(letter_id)
-        return letter is not None and letter.state is not LetterState.QUEUED
+    def queued(self, *kinds: LetterKind) -> list[str]:
+        """The ids of letters of these kinds, or of any where none is named, that wait to be posted."""
+        return [
+            letter.letter_id
+            for letter in self.letters
+            if letter.state is LetterState.QUEUED and (not kinds or letter.kind in kinds)
+        ]
+
+    @property
+    def answer_left(self) -> bool:
+        """Whether an answer has left the house, or may have."""
+        return any(
+            letter.postings > 0 or letter.state is LetterState.UNKNOWN for letter in self.letters_of(*ANSWERS)
+        )

@@ -9,19 +9,20 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
+from uuid import NAMESPACE_OID, uuid5
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributeUpdate
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from activities.mailing import MailingActivities
-from activities.messages import LetterOrder
+from activities.messages import CancelOrder, LetterOrder
 from policy.calendar import end_of_day, start_of_day, today_in_tokyo
 from policy.clock import due_on, switch
-from policy.vocabulary import LetterKind, Outcome, Phase
+from policy.vocabulary import LetterKind, LetterState, Outcome, Phase
 from workflows import explanation, search_attributes
 from workflows.case import Case
-from workflows.messages import Milestone, Wait
+from workflows.messages import LetterStatus, Milestone, Wait
 
 # An activity of ours is one short transaction or one letter. It is retried until it succeeds: no outage ever
 # fails a request; it waits, and the Temporal UI shows why.
@@ -34,10 +35,16 @@ Order = TypeVar("Order")
 Answer = TypeVar("Answer")
 Value = TypeVar("Value", str, bool, datetime, Sequence[str])
 
+_ENDINGS = {
+    Outcome.WITHDRAWN: (LetterKind.WITHDRAWAL, "§5(2)"),
+    Outcome.STANDING_ENDED: (LetterKind.STANDING_ENDED, "§5(2)(4)"),
+    Outcome.DUPLICATE: (LetterKind.DUPLICATE, "§5(1)"),
+}
+
 
 class Ended(Exception):
-    """The course of a request ends before an answer: lapsed or withdrawn. `letter` is what tells the
-    requester.
+    """The course of a request ends before an answer: lapsed, withdrawn, without standing, or a duplicate.
+    `letter` is what tells the requester.
     """
 
     def __init__(self, outcome: Outcome, letter: LetterKind, clause: str, due_on: date | None = None) -> None:
@@ -86,12 +93,12 @@ class Casework:
         """Wait for somebody to the end of the day `until`, or only to the moment `wake`; False when that
         passed first.
 
-        `until` is what operators see. Raises `Ended` when the requester withdraws in the meantime.
+        `until` is what operators see. Raises `Ended` when somebody ends the request in the meantime.
         """
-        withdrawable = self.withdrawable
+        may_end = self.may_end
 
         def over() -> bool:
-            return ready() or (withdrawable and self.case.withdrawn_on is not None)
+            return ready() or (may_end and self.case.ending is not None)
 
         if not over():
             self.waiting = Wait(what=what, who=who, until=end_of_day(until), clause=clause)
@@ -103,14 +110,15 @@ class Casework:
                     timeout_summary=explanation.timer(self.waiting),
                 )
             self.waiting = None
-        if withdrawable:
-            self.heed_a_withdrawal()
+        if may_end:
+            self.heed_an_ending()
         return ready()
 
-    def heed_a_withdrawal(self) -> None:
-        """Raise `Ended` when the requester has withdrawn."""
-        if self.case.withdrawn_on is not None:
-            raise Ended(Outcome.WITHDRAWN, LetterKind.WITHDRAWAL, "§5(2)")
+    def heed_an_ending(self) -> None:
+        """Raise `Ended` when the requester has withdrawn, or somebody else has ended the request."""
+        if self.case.ending is not None:
+            letter, clause = _ENDINGS[self.case.ending]
+            raise Ended(self.case.ending, letter, clause)
 
     async def wait_for_requester(
         self,
@@ -157,9 +165,9 @@ class Casework:
                 turn, wake = "manager", start_of_day(self.today + pause)
 
     @property
-    def withdrawable(self) -> bool:
-        """A requester may withdraw until the response is decided."""
-        return self.case.outcome is None and self.case.phase not in (Phase.POSTING, Phase.IN_TRANSIT)
+    def may_end(self) -> bool:
+        """A request may end before its answer is posted, not after."""
+        return self.case.outcome is None and not self.case.answer_left
 
     # ── showing ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -181,19 +189,17 @@ class Casework:
         shown = workflow.info().typed_search_attributes
         changes: list[SearchAttributeUpdate[Any]] = []
 
-        def show(key: SearchAttributeKey[Value], value: Value) -> None:
+        def show(key: SearchAttributeKey[Value], value: Value | None) -> None:
             if shown.get(key) != value:
-                changes.append(key.value_set(value))
+                changes.append(key.value_unset() if value is None else key.value_set(value))
 
         show(search_attributes.PHASE, case.phase.value)
         show(search_attributes.SERVICES, [service.service for service in case.services])
         if self.waiting is not None and self.waiting.until is not None:
             show(search_attributes.WAITING_FOR, self.waiting.who)
             show(search_attributes.DUE_AT, self.waiting.until)
-        if case.outcome is not None:
-            show(search_attributes.OUTCOME, case.outcome.value)
-        if retain_until is not None:
-            show(search_attributes.RETAIN_UNTIL, start_of_day(retain_until))
+        show(search_attributes.OUTCOME, case.outcome.value if case.outcome else None)
+        show(search_attributes.RETAIN_UNTIL, start_of_day(retain_until) if retain_until else None)
         if case.holds:
             show(search_attributes.HOLD, case.held)
         if changes:
@@ -226,16 +232,42 @@ class Casework:
             return await self.do(activity, order, summary)
 
     def letter(self, kind: LetterKind, **content: Any) -> LetterOrder:
-        """A letter to be sent; the number and the day are filled in when it is. `content` is a
-        `LetterOrder`'s.
-        """
-        return LetterOrder(request_id=self.case.request_id, letter_id="", kind=kind, on=self.today, **content)
+        """A letter to be sent; key and day are filled in when it is. `content` is a `LetterOrder`'s."""
+        return LetterOrder(request_id=self.case.request_id, key="", kind=kind, on=self.today, **content)
 
-    async def send(self, letter: LetterOrder, clause: str) -> str:
-        """Number a letter, have it rendered and queued for the mail room, once, and return its id."""
-        letter_id = self.case.add_letter(letter.kind, self.today)
-        order = letter.model_copy(update={"letter_id": letter_id, "on": self.today})
+    def letter_key(self, kind: LetterKind, about: Sequence[str] = ()) -> str:
+        """The key under which the next letter of a kind is queued once, whatever is repeated.
+
+        A letter about drafts is known by them: after a reset, what was decided anew is another letter, and
+        what was decided before is the same.
+        """
+        if about:
+            return f"{kind.value}/{uuid5(NAMESPACE_OID, ' '.join(about)).hex[:16]}"
+        return f"{kind.value}/{len(self.case.letters_of(kind)) + 1}"
+
+    async def send(self, letter: LetterOrder, clause: str, *, about: Sequence[str] = ()) -> str:
+        """Have a letter rendered and queued for the mail room, once, and return its id."""
+        order = letter.model_copy(update={"key": self.letter_key(letter.kind, about), "on": self.today})
         summary = f"Render the {explanation.words(letter.kind)} letter and queue it for the mail room"
-        await self.do(MailingActivities.queue_letter, order, summary)
-        self.note("letter_queued", clause=clause, ref=letter_id)
-        return letter_id
+        queued = await self.do(MailingActivities.queue_letter, order, summary)
+        self.list_letter(queued.letter_id, letter.kind)
+        self.note("letter_queued", clause=clause, ref=queued.letter_id)
+        return queued.letter_id
+
+    def list_letter(self, letter_id: str, kind: LetterKind) -> None:
+        """Take a letter that was queued into the list."""
+        if self.case.letter(letter_id) is None:
+            letter = LetterStatus(letter_id=letter_id, kind=kind, queued_on=self.today)
+            self.case.letters = [*self.case.letters, letter]
+
+    async def clear_the_queue(self, *kinds: LetterKind) -> None:
+        """Take letters that became pointless from the print queue: those of these kinds, or all."""
+        queued = tuple(self.case.queued(*kinds))
+        if not queued:
+            return
+        order = CancelOrder(request_id=self.case.request_id, on=self.today, letters=queued)
+        summary = "Take letters that became pointless from the print queue"
+        cancelled = await self.do(MailingActivities.cancel_letters, order, summary)
+        for letter_id in cancelled.letters:
+            self.case.update_letter(letter_id, state=LetterState.CANCELLED, ended_on=self.today)
+            self.note("letter_cancelled", ref=letter_id)

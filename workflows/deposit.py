@@ -112,7 +112,7 @@ class Deposit:
         return self.status()
 
     @assign.validator
-    def _(self, act: AssignDeposit) -> None:
+    def _validate_assign(self, act: AssignDeposit) -> None:
         self._check_suspense()
 
     def _check_suspense(self) -> None:

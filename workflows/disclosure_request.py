@@ -1,42 +1,58 @@
 """One request, from the form to the destruction of its records, in the order of section 5 of the policy.
 
-Read `run` from top to bottom beside the policy. What a step waits for, how it is timed and shown is in
-`casework`; what people may do to a request, and when, is in `acts`.
+Read `run` from top to bottom beside the policy. How the answer travels is in `answering`, what follows the
+end in `retaining`; what a step waits for, how it is timed and shown is in `casework`; what people may do to a
+request, and when, is in `acts`.
 """
 
-from datetime import timedelta
+from collections.abc import Iterable, Iterator
 
+from activities.carrying_out import CarryingOutActivities
 from temporalio import workflow
 
 from activities.casework import CaseActivities
-from activities.destruction import DestructionActivities
 from activities.holdings import HoldingsActivities
 from activities.invoicing import InvoicingActivities
 from activities.messages import (
-    CloseOrder,
-    DestroyOrder,
+    CarryOutOrder,
     InvoiceEnd,
     InvoiceOrder,
+    InvoiceReopened,
     LocateOrder,
     Payments,
     PrepareOrder,
     ServiceDecision,
+    UndoOrder,
 )
 from policy import deadlines
-from policy.vocabulary import Decision, LetterKind, LetterState, Outcome, Phase, SubjectMatter
-from workflows.acts import Acts
-from workflows.case import Case, RecordStatus
+from policy.rules import OPERATOR_DEFAULT
+from policy.vocabulary import (
+    Decision,
+    Holder,
+    Kind,
+    LetterKind,
+    LetterState,
+    Outcome,
+    Phase,
+    StandingEnd,
+    SubjectMatter,
+)
+from workflows.answering import Answering
+from workflows.case import Case
 from workflows.casework import Ended
+from workflows.messages import ServiceStatus
+from workflows.retaining import Retaining
 
 _OUTCOME_OF = {
     Decision.GRANT: Outcome.GRANTED,
     Decision.PARTIAL: Outcome.PARTIAL,
     Decision.REFUSE: Outcome.REFUSED,
+    Decision.ALTERNATIVE: Outcome.ALTERNATIVE,
 }
 
 
 @workflow.defn
-class DisclosureRequest(Acts):
+class DisclosureRequest(Answering, Retaining):
     """A request for disclosure, amendment, cessation or notification of usage purposes (§5)."""
 
     @workflow.init
@@ -51,16 +67,22 @@ class DisclosureRequest(Acts):
                 await self.receive_documents_and_verify_identity()  # §5(2)(1) to (5)
                 await self.locate_the_data()  # §5(1)
                 await self.collect_the_fee()  # §5(2)(6)
-                await self.decide_the_response()  # §5(1), and the law
-                await self.send_the_answer()  # §5(2)(7)
-            except Ended as end:  # lapsed or withdrawn
+                while not self.case.answer_left:
+                    await self.decide_the_response()  # §5(1), and the law
+                    await self.carry_out_what_was_decided()  # §1, Requests for Disclosure etc.
+                    await self.post_the_answer()  # §5(2)(7)
+                await self.see_the_answer_arrive()  # §5(2)(7)
+            except Ended as end:  # lapsed, withdrawn, without standing, or asked twice
                 await self.tell_the_end(end)
+            await self.return_the_originals()
             await self.continue_into_retention()
         await self.retain_and_destroy()  # §1, Period of Retention
 
     # ── §5(2)(1) to (5): documents by certified mail, identity verified ───────────────────────────────────
 
     async def receive_documents_and_verify_identity(self) -> None:
+        if self.case.verified:
+            return  # before it lapsed
         await self.await_the_form()
         while not self.case.verified:
             await self.check_the_documents()
@@ -71,9 +93,16 @@ class DisclosureRequest(Acts):
 
     async def await_the_form(self) -> None:
         """§5(2)(2): the form was sent; it comes back with the documents, or lapses."""
-        self.case.documents_due = deadlines.form_lapses_on(self.case.terms, self.case.opened_on)
-        due = self.case.documents_due
-        while self.case.received_on is None:
+        case = self.case
+        if case.received_on is not None:
+            return
+        case.documents_due = due = (
+            deadlines.documents_due(case.terms, case.reopened_on)
+            if case.reopened_on
+            else deadlines.form_lapses_on(case.terms, case.opened_on)
+        )
+        case.reopening = False  # nobody is known whom a letter could tell
+        while case.received_on is None:
             came = await self.wait(self.has_mail, "documents", "requester", due, "§5(2)(5)")
             if not came and not await self.came_untold():
                 raise Ended(Outcome.LAPSED_DOCUMENTS, LetterKind.DOCUMENTS_LAPSED, "§5(2)(2)", due)
@@ -83,7 +112,7 @@ class DisclosureRequest(Acts):
         """§5(2)(3), §5(2)(4): the rules judge all that came, each document at its own submission."""
         case = self.case
         while self.has_mail():
-            heard = len(case.heard)
+            heard, case.struck_out = len(case.heard), False
             found = await self.look(
                 CaseActivities.assess_documents,
                 case.request_id,
@@ -117,8 +146,9 @@ class DisclosureRequest(Acts):
         self.enter(Phase.AWAITING_DOCUMENTS)
         case.documents_due = deadlines.documents_due(case.terms, self.today)
         asked_for = tuple(case.asked_for)
-        deficiency = self.letter(LetterKind.DEFICIENCY, due_on=case.documents_due, findings=asked_for)
-        await self.send(deficiency, "§5(2)(3)")
+        kind = LetterKind.REOPENED if case.reopening else LetterKind.DEFICIENCY
+        case.reopening = False
+        await self.send(self.letter(kind, due_on=case.documents_due, findings=asked_for), "§5(2)(3)")
         came = await self.wait_for_requester(
             self.has_mail,
             "missing_documents",
@@ -132,6 +162,7 @@ class DisclosureRequest(Acts):
         if not came and not await self.came_untold():
             raise Ended(Outcome.LAPSED_DOCUMENTS, LetterKind.DOCUMENTS_LAPSED, "§5(2)(3)", case.documents_due)
         case.asked_for, case.documents_due = [], None
+        await self.clear_the_queue(LetterKind.DEFICIENCY, LetterKind.DOCUMENTS_REMINDER, LetterKind.REOPENED)
 
     async def came_untold(self) -> bool:
         """Whether the case file has an envelope of which no word came: recorded in time, it counts."""
@@ -155,8 +186,10 @@ class DisclosureRequest(Acts):
         """Shareholder data is another's; where no data exists the person is informed immediately, without a
         fee.
         """
-        self.enter(Phase.LOCATING)
         case = self.case
+        if any(service.located is not None for service in case.services):
+            return  # before it lapsed
+        self.enter(Phase.LOCATING)
         if case.subject_matter is SubjectMatter.SHAREHOLDER:
             for service in case.services:
                 case.update_service(service.service, located=False, outcome=Outcome.REDIRECTED)
@@ -181,18 +214,21 @@ class DisclosureRequest(Acts):
         case = self.case
         if not case.in_play or case.kind not in case.terms.fee_kinds:
             return
-        await self.issue_the_invoice()
+        if case.invoice is None:
+            await self.issue_the_invoice()
+        elif case.reopening:
+            await self.ask_for_the_fee_again()
         self.switch_clock(self.today, runs=False, reason="the handling fee is to be paid", clause="§5(2)(6)")
         await self.await_payment()
+        await self.clear_the_queue(LetterKind.PAYMENT_REMINDER, LetterKind.REOPENED)
         self.switch_clock(self.today, runs=True, reason="payment received", clause="§5(2)(7)")
         self.note("fee_paid", clause="§5(2)(6)")
 
     async def issue_the_invoice(self) -> None:
         case = self.case
-        letter_id = case.add_letter(LetterKind.INVOICE, self.today)
         order = InvoiceOrder(
             request_id=case.request_id,
-            letter_id=letter_id,
+            key=self.letter_key(LetterKind.INVOICE),
             on=self.today,
             due_on=deadlines.payment_due(case.terms, self.today),
             services=tuple(service.service for service in case.in_play),
@@ -202,20 +238,37 @@ class DisclosureRequest(Acts):
             InvoicingActivities.issue_invoice, order, "Issue the invoice for the handling fee"
         )
         case.payments = Payments(invoiced=case.invoice.total, received=0, paid=False)
+        self.list_letter(case.invoice.letter_id, LetterKind.INVOICE)
         self.note("invoiced", clause="§5(2)(6)", ref=case.invoice.number)
+
+    async def ask_for_the_fee_again(self) -> None:
+        """The request lapsed and was reopened: its invoice counts again, with another day to pay by."""
+        case = self.case
+        order = InvoiceReopened(
+            request_id=case.request_id, due_on=deadlines.payment_due(case.terms, self.today)
+        )
+        case.invoice = await self.do(
+            InvoicingActivities.reopen_invoice, order, "Reopen the invoice for the handling fee"
+        )
+        case.reopening = False
+        await self.send(self.letter(LetterKind.REOPENED, due_on=order.due_on), "§5(2)(6)")
+        case.payments = await self.look(
+            InvoicingActivities.read_payments, case.request_id, "Read from the ledger what was paid"
+        )
 
     async def await_payment(self) -> None:
         self.enter(Phase.AWAITING_PAYMENT)
         case = self.case
         assert case.invoice is not None
         assert case.invoiced_on is not None
+        asked_on = max(case.invoiced_on, case.reopened_on or case.invoiced_on)
         while not case.payments.paid:
             in_time = await self.wait_for_requester(
                 lambda: case.ledger_changes > case.ledger_read,
                 "payment",
                 case.invoice.due_on,
                 "§5(2)(6)",
-                remind_on=deadlines.payment_reminder(case.terms, case.invoiced_on),
+                remind_on=deadlines.payment_reminder(case.terms, asked_on),
                 reminder=self.letter(LetterKind.PAYMENT_REMINDER, due_on=case.invoice.due_on),
             )
             case.ledger_read = case.ledger_changes
@@ -225,7 +278,7 @@ class DisclosureRequest(Acts):
             else:
                 await self.close_the_invoice(lapsed=True)
                 if not case.payments.paid:
-                    self.heed_a_withdrawal()
+                    self.heed_an_ending()
                     raise Ended(
                         Outcome.LAPSED_PAYMENT, LetterKind.PAYMENT_LAPSED, "§5(2)(6)", case.invoice.due_on
                     )
@@ -262,19 +315,12 @@ class DisclosureRequest(Acts):
     async def gather_the_response(self) -> None:
         case = self.case
         case.drafts += 1
-        decisions = tuple(
-            ServiceDecision(
-                service=s.service,
-                decision=s.decision,
-                ground=s.ground,
-                withhold=s.withhold,
-                note_id=s.note_id,
-            )
-            for s in case.in_play
-            if s.decision is not None and s.draft_id is None
-        )
+        undrafted = [service for service in case.in_play if service.draft_id is None]
         order = PrepareOrder(
-            request_id=case.request_id, number=case.drafts, on=self.today, decisions=decisions
+            request_id=case.request_id,
+            number=case.drafts,
+            on=self.today,
+            decisions=tuple(self.decisions(undrafted)),
         )
         prepared = await self.do(
             HoldingsActivities.prepare_response, order, "Gather the response per service and category"
@@ -283,142 +329,69 @@ class DisclosureRequest(Acts):
             case.update_service(service, draft_id=draft_id)
         self.note("response_gathered", clause="§5(1)", ref=str(case.drafts))
 
-    # ── §5(2)(7): the answer, by certified mail ───────────────────────────────────────────────────────────
+    def decisions(self, services: Iterable[ServiceStatus]) -> Iterator[ServiceDecision]:
+        """What is decided for these services, as the records need it."""
+        for s in services:
+            if s.decision is not None:
+                yield ServiceDecision(
+                    service=s.service,
+                    decision=s.decision,
+                    ground=s.ground,
+                    withhold=s.withhold,
+                    note_id=s.note_id,
+                    changes_id=s.changes_id,
+                )
 
-    async def send_the_answer(self) -> None:
-        """A response, word that no such data exists, or to whom to turn: all go out the same way."""
-        self.heed_a_withdrawal()  # while the data was searched for, say
-        self.enter(Phase.POSTING)
-        kind, clause = self.answer_kind()
-        drafts = tuple(service.draft_id for service in self.case.in_play if service.draft_id)
-        answer = self.case.answer = await self.send(self.letter(kind, drafts=drafts), clause)
-        while True:
-            await self.wait_for_staff(
-                lambda: self.letter_is(answer, LetterState.POSTED), "posting", "mailroom", clause
-            )
-            self.enter(Phase.IN_TRANSIT)
-            await self.await_delivery(answer)
-            if self.letter_is(answer, LetterState.DELIVERED):
-                return
-            self.enter(Phase.POSTING)
-            self.switch_clock(self.today, runs=False, reason="the answer came back", clause="§5(2)(7)")
-            posted_again = await self.wait(
-                lambda: self.letter_is(answer, LetterState.POSTED),
-                "return",
-                "officer",
-                deadlines.held_until(self.case.terms, self.today),
-                "§5(2)(7)",
-            )
-            if not posted_again:
-                self.note("held_at_counter_ended", clause="§5(2)(7)", ref=answer)
-                return
-
-    async def await_delivery(self, answer: str) -> None:
-        """Delivered or returned; after too long without word somebody looks into it."""
-        arrived = lambda: not self.letter_is(answer, LetterState.POSTED)  # noqa: E731
-        letter = self.case.letter(answer)
-        posted_on = letter.posted_on if letter and letter.posted_on else self.today
-        self.switch_clock(posted_on, runs=False, reason="the answer is on its way", clause="§5(2)(7)")
-        look_into_it = deadlines.transit_check(self.case.terms, posted_on)
-        if not await self.wait(arrived, "delivery", "post", look_into_it, "§5(2)(7)"):
-            self.note("in_transit_too_long", clause="§5(2)(7)", ref=answer)
-            await self.wait_for_staff(arrived, "inquiry", "officer", "§5(2)(7)")
-
-    def answer_kind(self) -> tuple[LetterKind, str]:
-        outcomes = {service.outcome for service in self.case.services}
-        if outcomes == {Outcome.REDIRECTED}:
-            return LetterKind.REDIRECT, "§5(1)"
-        if outcomes == {Outcome.NO_DATA}:
-            return LetterKind.NO_DATA, "§5(1)"
-        return LetterKind.RESPONSE, "§5(2)(7)"
-
-    def letter_is(self, letter_id: str, state: LetterState) -> bool:
-        letter = self.case.letter(letter_id)
-        return letter is not None and letter.state is state
+    async def carry_out_what_was_decided(self) -> None:
+        """An amendment or a cessation is done in the register, and undone if its answer is never posted."""
+        case = self.case
+        if case.kind not in (Kind.AMENDMENT, Kind.CESSATION) or not case.in_play:
+            return
+        self.heed_an_ending()
+        order = CarryOutOrder(
+            request_id=case.request_id,
+            number=case.drafts,
+            on=self.today,
+            decisions=tuple(self.decisions(case.in_play)),
+        )
+        carried_out = await self.do(
+            CarryingOutActivities.carry_out, order, "Carry out in the register what was decided"
+        )
+        case.carried_out = carried_out.changes
+        if carried_out.changes:
+            self.note("carried_out", clause="§1", ref=str(carried_out.changes))
 
     # ── the end, and after it ─────────────────────────────────────────────────────────────────────────────
 
     async def tell_the_end(self, end: Ended) -> None:
-        """A lapse or a withdrawal is confirmed by letter, to whom we know the address of."""
-        self.case.outcome = end.outcome
+        """An end before an answer is confirmed by letter, to whom we know the address of.
+
+        What lies in the print queue stays there, and what was carried out for an answer is undone.
+        """
+        case = self.case
+        case.outcome = end.outcome
         self.note(end.outcome.value.lower(), clause=end.clause)
-        if end.outcome is Outcome.WITHDRAWN and self.case.invoice is not None:
+        await self.clear_the_queue()
+        if case.carried_out:
+            order = UndoOrder(request_id=case.request_id, on=self.today)
+            await self.do(CarryingOutActivities.undo, order, "Undo in the register what was carried out")
+            case.carried_out = 0
+        if case.ending is not None and case.invoice is not None:
             await self.close_the_invoice(lapsed=False)
-        if self.case.received_on is not None:
-            await self.send(self.letter(end.letter, due_on=end.due_on), end.clause)
-
-    async def continue_into_retention(self) -> None:
-        """The request is answered or over: its records are kept for their periods in a run of their own."""
-        case = self.case
-        case.outcome = case.outcome or case.combined_outcome()
-        self.switch_clock(self.today, runs=False, reason="closed")
-        case.closed_on = self.today
-        case.phase = Phase.RETAINED
-        self.note("closed", ref=case.outcome.value)
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        workflow.continue_as_new(case)
-
-    async def retain_and_destroy(self) -> None:
-        """§1: each record class is destroyed when its period ends, unless a hold stands against it."""
-        await self.close()
-        case = self.case
-        while remaining := [record for record in case.records if record.destroyed_on is None]:
-            record = remaining[0]
-            eve = record.on - timedelta(days=1)  # it is destroyed when that day ends
-            await self.wait(lambda: False, "retention", "nobody", eve, record.clause)
-            await self.destroy(record, last=len(remaining) == 1)
-        self.enter(Phase.DESTROYED)
-        self.publish()
-        await workflow.wait_condition(workflow.all_handlers_finished)
-
-    async def close(self) -> None:
-        case = self.case
-        if case.records or case.outcome is None or case.closed_on is None:
+        if case.received_on is None:
             return
-        answer = case.letter(case.answer) if case.answer else None
-        delivered = answer.ended_on if answer and answer.state is LetterState.DELIVERED else None
-        closed = await self.do(
-            CaseActivities.close_request,
-            CloseOrder(
-                request_id=case.request_id,
-                outcome=case.outcome,
-                on=case.closed_on,
-                delivered_on=delivered,
-                invoiced_on=case.invoiced_on,
-                terms=case.terms,
-            ),
-            "Close the request and reckon its retention periods",
+        letter = self.letter(
+            end.letter, due_on=end.due_on, standing_end=case.standing_end, duplicate_of=case.duplicate_of
         )
-        case.records = [
-            RecordStatus(record_class=e.record_class, on=e.on, rule=e.rule, clause=e.clause)
-            for e in closed.expiries
-        ]
+        await self.send(letter, end.clause)
+        if case.standing_end in (StandingEnd.MANDATE_WITHDRAWN, StandingEnd.MAJORITY):
+            await self.send(letter.model_copy(update={"to": Holder.PRINCIPAL}), end.clause)
 
-    async def destroy(self, record: RecordStatus, *, last: bool) -> None:
+    async def return_the_originals(self) -> None:
+        """Original documents go back by certified mail when the procedure ends, where the pack says so."""
         case = self.case
-        destroyed = False
-        while not destroyed:
-            while case.held:
-                await self.wait_for_staff(lambda: not case.held, "hold", "manager", "§1")
-            order = DestroyOrder(
-                request_id=case.request_id,
-                record_class=record.record_class,
-                on=self.today,
-                rule=record.rule,
-                clause=record.clause,
-                pack_version=case.terms.pack_version,
-                last=last,
-            )
-            answer = await self.do(
-                DestructionActivities.destroy_class,
-                order,
-                f"Destroy {record.record_class.value}: {record.rule}",
-            )
-            destroyed = not answer.held
-            if answer.held:  # by a hold that we have no word of, or not yet: it has not happened
-                await self.wait(lambda: case.held, "hold", "manager", self.today, "§1")
-        self.note("destroyed", clause=record.clause, ref=record.record_class.value)
-        case.records = [
-            r.model_copy(update={"destroyed_on": self.today}) if r.record_class is record.record_class else r
-            for r in case.records
+        sent = [
+            x for x in case.letters_of(LetterKind.ORIGINALS_RETURNED) if x.state is not LetterState.CANCELLED
         ]
+        if case.terms.originals_returned and case.originals and not sent:
+            await self.send(self.letter(LetterKind.ORIGINALS_RETURNED), OPERATOR_DEFAULT)

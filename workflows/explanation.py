@@ -17,6 +17,9 @@ _OUTCOMES = {
     Outcome.LAPSED_DOCUMENTS: "lapsed for want of documents",
     Outcome.LAPSED_PAYMENT: "lapsed for want of payment",
     Outcome.WITHDRAWN: "withdrawn by the requester",
+    Outcome.ALTERNATIVE: "replaced by alternative measures",
+    Outcome.STANDING_ENDED: "ended with the standing of who applied",
+    Outcome.DUPLICATE: "dealt with under another request",
 }
 
 _WAITS = {
@@ -27,9 +30,12 @@ _WAITS = {
     "proposal": "an officer to propose a response",
     "approval": "another person to approve the proposed response",
     "posting": "the mail room to print and post the answer",
+    "unknown": "somebody to find out whether the answer was posted",
     "delivery": "word of the answer's delivery",
     "inquiry": "somebody to look into a letter that has been in transit too long",
-    "return": "an officer to confirm the address and re-post the returned answer",
+    "address": "an officer to check the address that the answer came back from",
+    "held": "another address, proven by documents: the answer came back as often as the pack allows",
+    "originals": "the mail room to send the original documents back",
     "retention": "the end of the next retention period",
     "hold": "the release of the hold on its records",
 }
@@ -74,9 +80,11 @@ def _particulars(case: Case, wait: Wait) -> str:
         return (
             f" Invoice {case.invoice.number}, JPY {fee:,}, reference {reference}; received JPY {received:,}."
         )
-    if wait.what == "verification" and case.findings:
+    if wait.what == "verification":
         found = "; ".join(f"{f.code.value} {f.document} ({f.clause})" for f in case.findings)
-        return f" The rules found: {found}."
+        said = f" The rules found: {found}." if found else ""
+        before = ", ".join(case.duplicates)
+        return said + (f" The same person asked for the same in {before}." if before else "")
     if wait.what == "missing_documents":
         asked = "; ".join(f"{f.code.value} {f.document}" for f in case.asked_for)
         return f" Asked for: {asked}."

@@ -14,6 +14,7 @@ from policy.clock import Stretch
 from policy.findings import Finding
 from policy.vocabulary import (
     Capacity,
+    CustodyEvent,
     Decision,
     Kind,
     Language,
@@ -22,9 +23,12 @@ from policy.vocabulary import (
     MailEvent,
     Outcome,
     Phase,
+    StandingEnd,
     SubjectMatter,
 )
+from policy.withholding import Withholding
 
+RequestId = Annotated[str, Field(pattern=r"^DR-[0-9]{4}-[0-9]{6}-[0-9]$")]
 Staff = Annotated[str, Field(pattern=r"^[a-z0-9-]{2,32}$")]
 
 
@@ -65,23 +69,63 @@ class VerifyIdentity(Act):
     note_id: str | None = None
 
 
+class RecordDocument(Act):
+    """A document of the request, by its number, is struck out, replaced by another, or was copied.
+
+    Striking out needs a sealed reason; what is struck out or replaced no longer counts for the rules.
+    """
+
+    document: Annotated[int, Field(ge=1)]
+    event: CustodyEvent
+    replaced_by: Annotated[int, Field(ge=1)] | None = None
+    note_id: str | None = None
+
+
+class EndStanding(Act):
+    """A proxy or statutory representative no longer stands for the principal (§5(2)(4)): the request ends."""
+
+    cause: StandingEnd
+
+
+class LinkDuplicate(Act):
+    """The same principal has asked for the same before: this request ends, the other one answers."""
+
+    duplicate_of: RequestId
+
+
 class ProposeResponse(Act):
     """Propose a decision for one service, or for every service still undecided (`service` None).
 
-    A refusal, whole or in part, needs a legal ground. `withhold` names what a partial disclosure leaves out.
+    A refusal, whole or in part, needs a legal ground. `withhold` names what is not disclosed or not amended,
+    each with a ground of its own or, as plain text, with `ground`. `changes_id` is the sealed list of what an
+    amendment changes in the register. `alternative` stands for a cessation alone; its note says the measures.
     """
 
     decision: Decision
     service: str | None = None
     ground: str | None = None
-    withhold: tuple[str, ...] = ()
+    withhold: tuple[Withholding | str, ...] = ()
     note_id: str | None = None
+    changes_id: str | None = None
+
+    @property
+    def withholdings(self) -> tuple[Withholding, ...]:
+        """What is withheld, each with its ground."""
+        return tuple(
+            Withholding.model_construct(item=each, ground=self.ground or "")
+            if isinstance(each, str)
+            else each
+            for each in self.withhold
+        )
 
 
 class ApproveResponse(Act):
-    """Approve what another person proposed, for one service or for all."""
+    """Approve what another person proposed, for one service or for all; with `draft`, only if that is still
+    what waits for approval.
+    """
 
     service: str | None = None
+    draft: str | None = None
 
 
 class ReturnProposal(Act):
@@ -91,8 +135,23 @@ class ReturnProposal(Act):
     service: str | None = None
 
 
+class TakeBackResponse(Act):
+    """An approved answer is taken back, with a sealed reason; possible until its letter is posted.
+
+    What was carried out in the register is undone, and the decision is made anew.
+    """
+
+    note_id: str
+
+
 class Withdraw(Act):
-    """The requester withdraws; possible until the response is decided."""
+    """The requester withdraws; possible until the answer is posted."""
+
+
+class Reopen(Act):
+    """A lapsed request goes on, for a sealed reason; possible within the pack's grace period."""
+
+    note_id: str
 
 
 class Extend(Act):
@@ -103,13 +162,23 @@ class Extend(Act):
 
 
 class RecordMail(Act):
-    """A letter was posted, delivered or returned; `on` defaults to today."""
+    """A letter was posted, delivered or returned, or nobody is sure; `on` defaults to today."""
 
     letter_id: str
     event: MailEvent
     tracking_number: str | None = None
     on: date | None = None
     note_id: str | None = None
+
+
+class ConfirmAddress(Act):
+    """An officer has checked the address a letter came back from; by default that of the answer.
+
+    With `envelope`, the number of one that proves another address, the answer is written to that one.
+    """
+
+    letter_id: str | None = None
+    envelope: Annotated[int, Field(ge=1)] | None = None
 
 
 class PlaceHold(Act):
@@ -166,8 +235,9 @@ class ServiceStatus(Message):
     located: bool | None = None
     decision: Decision | None = None
     ground: str | None = None
-    withhold: tuple[str, ...] = ()
+    withhold: tuple[Withholding, ...] = ()
     note_id: str | None = None
+    changes_id: str | None = None
     draft_id: str | None = None
     proposed_by: str | None = None
     approved_by: str | None = None
@@ -185,6 +255,9 @@ class LetterStatus(Message):
     posted_on: date | None = None
     ended_on: date | None = None
     postings: int = 0
+    events: int = 0
+    last_event: MailEvent | None = None
+    address_checked: bool = False  # since it came back
 
 
 class HoldStatus(Message):
@@ -215,7 +288,11 @@ class Status(Message):
     received_on: date | None
     envelopes: int
     findings: tuple[Finding, ...]
+    duplicates: tuple[str, ...] = ()
+    duplicate_of: str | None = None
+    standing_end: StandingEnd | None = None
     services: tuple[ServiceStatus, ...]
+    draft: str | None = None  # what waits for approval, or was approved: changes with every word of it
     invoice_number: str | None
     payment_reference: str | None
     fee: Yen
@@ -237,7 +314,7 @@ class Status(Message):
 class AssignDeposit(Act):
     """An accounts clerk says which request a deposit in suspense belongs to."""
 
-    request_id: Annotated[str, Field(pattern=r"^DR-[0-9]{4}-[0-9]{6}-[0-9]$")]
+    request_id: RequestId
 
 
 class DepositStatus(Message):

@@ -5,19 +5,21 @@ refuses at once. A reason is sealed first; only its id travels.
 """
 
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from policy.vocabulary import Decision
 from starter.cli.context import By, Installation, Reason, RequestId, command
-from starter.cli.options import parse_date
+from starter.cli.options import parse_date, read_file
 from starter.cli.output import Answer, say
 
 if TYPE_CHECKING:
     from temporalio.workflow import UpdateMethodMultiParam
 
     from policy.roles import Act as Kind
+    from policy.withholding import Withholding
     from workflows.messages import Acknowledged, Act
 
 OneService = Annotated[
@@ -75,10 +77,10 @@ async def verify(
         raise typer.BadParameter("what is missing is named together with --deficient", param_hint="CODE")
     if reason is not None and deficient:
         raise typer.BadParameter("a deficiency letter says what the findings say", param_hint="--reason")
-    note = await _seal(installation, request_id, reason, by, Act.VERIFY_IDENTITY, "acceptance")
+    note = await seal(installation, request_id, reason, by, Act.VERIFY_IDENTITY, "acceptance")
     act = VerifyIdentity(by=by, deficient=deficient, codes=tuple(codes or ()), note_id=note)
     done = "A letter asks for what is missing." if deficient else "The sender's identity is verified."
-    return await _do(installation, request_id, DisclosureRequest.verify_identity, act, done)
+    return await do(installation, request_id, DisclosureRequest.verify_identity, act, done)
 
 
 async def propose(
@@ -95,41 +97,73 @@ async def propose(
         list[str] | None,
         typer.Option(
             "--withhold",
-            metavar="CATEGORY[.FIELD]",
-            help="What a partial disclosure leaves out; may be repeated.",
+            metavar="CATEGORY[.FIELD][=GROUND]",
+            help="What is left out, and on which ground (--ground unless given); may be repeated.",
+        ),
+    ] = None,
+    changes: Annotated[
+        Path | None,
+        typer.Option(
+            "--changes",
+            metavar="FILE.json",
+            help="What an amendment changes in the register (`kaiji schema changes`); kept sealed.",
         ),
     ] = None,
     reason: WhyNot = None,
 ) -> Answer:
     """Propose a decision; another person approves it or sends it back.
 
-    A refusal needs a legal ground: naming none lists them. A --reason is printed in the letter.
+    A refusal, whole or in part, needs a legal ground: naming none lists them. `alternative` is for a
+    cessation: its --reason says which measures are taken instead. A --reason is printed in the letter. An
+    amendment without --changes was made by hand; with it, the register is changed once it is approved.
     """
     from policy.roles import Act
     from workflows.disclosure_request import DisclosureRequest
     from workflows.messages import ProposeResponse
 
     if withhold and decision is not Decision.PARTIAL:
-        raise typer.BadParameter("only a partial disclosure withholds something", param_hint="--withhold")
-    await _check_proposal(installation, request_id, decision, ground, withhold or [])
-    note = await _seal(installation, request_id, reason, by, Act.PROPOSE_RESPONSE, "ground", printed=True)
+        raise typer.BadParameter("only a decision in part leaves something out", param_hint="--withhold")
+    withheld = [_withholding(each, ground) for each in withhold or []]
+    await _check_proposal(installation, request_id, decision, ground, withheld)
+    note = await seal(installation, request_id, reason, by, Act.PROPOSE_RESPONSE, "ground", printed=True)
     act = ProposeResponse(
-        by=by, decision=decision, service=service, ground=ground, withhold=tuple(withhold or ()), note_id=note
+        by=by,
+        decision=decision,
+        service=service,
+        ground=ground,
+        withhold=tuple(withheld),
+        note_id=note,
+        changes_id=await _seal_changes(installation, request_id, service, changes, by),
     )
-    done = f"Proposed. Next, by another person: `kaiji request approve {request_id} --by APPROVER`."
-    return await _do(installation, request_id, DisclosureRequest.propose_response, act, done)
+    done = (
+        f"Proposed. Next: `kaiji request preview {request_id} --out FILE.pdf`, then, by another person, "
+        f"`kaiji request approve {request_id} --by APPROVER`."
+    )
+    return await do(installation, request_id, DisclosureRequest.propose_response, act, done)
 
 
 async def approve(
-    installation: Installation, request_id: RequestId, by: By, service: OneService = None
+    installation: Installation,
+    request_id: RequestId,
+    by: By,
+    service: OneService = None,
+    draft: Annotated[
+        str | None,
+        typer.Option(
+            "--draft", metavar="NAME", help="Only if this is still the draft, as `preview` named it."
+        ),
+    ] = None,
 ) -> Answer:
-    """Approve what another person proposed; nobody approves their own proposal."""
+    """Approve what another person proposed; nobody approves their own proposal.
+
+    `kaiji request preview` shows the answer word for word, and names its draft.
+    """
     from workflows.disclosure_request import DisclosureRequest
     from workflows.messages import ApproveResponse
 
-    act = ApproveResponse(by=by, service=service)
+    act = ApproveResponse(by=by, service=service, draft=draft)
     done = "Approved. Next: `kaiji mail queue` has the letter."
-    return await _do(installation, request_id, DisclosureRequest.approve_response, act, done)
+    return await do(installation, request_id, DisclosureRequest.approve_response, act, done)
 
 
 async def return_(
@@ -140,20 +174,20 @@ async def return_(
     from workflows.disclosure_request import DisclosureRequest
     from workflows.messages import ReturnProposal
 
-    note = await _seal(installation, request_id, reason, by, Act.RETURN_PROPOSAL, "return")
+    note = await seal(installation, request_id, reason, by, Act.RETURN_PROPOSAL, "return")
     act = ReturnProposal(by=by, service=service, note_id=note or "")
-    return await _do(
+    return await do(
         installation, request_id, DisclosureRequest.return_proposal, act, "Sent back to the officers."
     )
 
 
 async def withdraw(installation: Installation, request_id: RequestId, by: By) -> Answer:
-    """Record that the requester withdraws; possible until the response is decided."""
+    """Record that the requester withdraws; possible until the answer is posted."""
     from workflows.disclosure_request import DisclosureRequest
     from workflows.messages import Withdraw
 
     done = "Withdrawn; a letter confirms it where we know whom to write to."
-    return await _do(installation, request_id, DisclosureRequest.withdraw, Withdraw(by=by), done)
+    return await do(installation, request_id, DisclosureRequest.withdraw, Withdraw(by=by), done)
 
 
 async def extend(
@@ -171,9 +205,9 @@ async def extend(
     from workflows.disclosure_request import DisclosureRequest
     from workflows.messages import Extend
 
-    note = await _seal(installation, request_id, reason, by, Act.EXTEND, "extension", printed=True)
+    note = await seal(installation, request_id, reason, by, Act.EXTEND, "extension", printed=True)
     act = Extend(by=by, until=until, note_id=note or "")
-    return await _do(
+    return await do(
         installation, request_id, DisclosureRequest.extend, act, f"Extended until {until}, with a letter."
     )
 
@@ -184,10 +218,10 @@ async def hold(installation: Installation, request_id: RequestId, by: By, reason
     from workflows.disclosure_request import DisclosureRequest
     from workflows.messages import PlaceHold
 
-    note = await _seal(installation, request_id, reason, by, Act.PLACE_HOLD, "hold")
+    note = await seal(installation, request_id, reason, by, Act.PLACE_HOLD, "hold")
     act = PlaceHold(by=by, note_id=note or "")
     done = f"On hold. Later: `kaiji request release {request_id} --by MANAGER`."
-    return await _do(installation, request_id, DisclosureRequest.place_hold, act, done)
+    return await do(installation, request_id, DisclosureRequest.place_hold, act, done)
 
 
 async def release(installation: Installation, request_id: RequestId, by: By) -> Answer:
@@ -195,18 +229,17 @@ async def release(installation: Installation, request_id: RequestId, by: By) -> 
     from workflows.disclosure_request import DisclosureRequest
     from workflows.messages import ReleaseHold
 
-    return await _do(
-        installation, request_id, DisclosureRequest.release_hold, ReleaseHold(by=by), "Released."
-    )
+    return await do(installation, request_id, DisclosureRequest.release_hold, ReleaseHold(by=by), "Released.")
 
 
-async def _do(
+async def do(
     installation: Installation,
     request_id: str,
     update: "UpdateMethodMultiParam[[Any, Any], Acknowledged]",
     act: "Act",
     done: str,
 ) -> Answer:
+    """Do something to a request, and say so."""
     from starter import requests
 
     acknowledged = await requests.act(
@@ -215,7 +248,7 @@ async def _do(
     return say(acknowledged, done, f"`kaiji request show {request_id}` tells where it stands.")
 
 
-async def _seal(
+async def seal(
     installation: Installation,
     request_id: str,
     reason: str | None,
@@ -225,6 +258,7 @@ async def _seal(
     *,
     printed: bool = False,
 ) -> str | None:
+    """Seal why somebody acts, if they say so, and answer the note's id."""
     from starter.reasons import seal_reason
 
     if reason is None:
@@ -234,31 +268,61 @@ async def _seal(
     )
 
 
+def _withholding(text: str, ground: str | None) -> "Withholding":
+    """`CATEGORY[.FIELD][=GROUND]`, with the ground of the whole where it has none of its own."""
+    from pydantic import ValidationError
+
+    from policy.refusals import Code, Refusal
+    from policy.withholding import Withholding
+
+    item, _, own = text.partition("=")
+    try:
+        return Withholding(item=item, ground=own or ground or "")
+    except ValidationError:
+        raise Refusal(
+            Code.MALFORMED, "--withhold: a category, or category.field, as `identity.fax`"
+        ) from None
+
+
+async def _seal_changes(
+    installation: Installation, request_id: str, service: str | None, path: Path | None, by: str
+) -> str | None:
+    """Check a change list against what is held, seal it, and answer its id."""
+    if path is None:
+        return None
+    from starter.changes import seal_changes
+
+    content = read_file(path, 1024**2)
+    return await seal_changes(
+        installation.database, installation.keyring, request_id, service, content, by=by
+    )
+
+
 async def _check_proposal(
-    installation: Installation, request_id: str, decision: Decision, ground: str | None, withhold: list[str]
+    installation: Installation,
+    request_id: str,
+    decision: Decision,
+    ground: str | None,
+    withheld: "list[Withholding]",
 ) -> None:
     """What the workflow cannot say as well: which grounds there are, and which fields the pack has."""
     from policy.law import grounds
     from policy.refusals import Code, Refusal
     from policy.registry import pack
-    from policy.vocabulary import Category
+    from policy.withholding import check_withheld
     from records import requests
 
     async with installation.database.begin() as conn:
         request = await requests.find(conn, request_id)
-    if decision is not Decision.GRANT and ground is None:
+    if decision is Decision.REFUSE or (decision is Decision.PARTIAL and not withheld):
+        needed = [ground or ""]
+    else:
+        needed = [each.ground for each in withheld]
+    if "" in needed:
         listed = "; ".join(f"{each.code} ({each.text.en})" for each in grounds(request.kind))
         raise Refusal(
             Code.NO_GROUND, f"a refusal, whole or in part, needs a legal ground (--ground CODE): {listed}"
         )
-    categories = pack(request.pack_version).categories
-    for item in withhold:
-        category, _, field = item.partition(".")
-        fields = (
-            {each.key for each in categories[Category(category)].fields}
-            if category in set(Category)
-            else None
-        )
-        if fields is None or (field and field not in fields):
-            known = ", ".join(sorted(fields) if fields else list(Category))
-            raise Refusal(Code.MALFORMED, f"--withhold {category}: there are {known}")
+    problem = check_withheld(pack(request.pack_version), [each.item for each in withheld])
+    if problem is not None:
+        raise Refusal(Code.MALFORMED, f"--withhold: {problem}")
