@@ -36,6 +36,7 @@ class Code(StrEnum):
     STANDING = "standing"
     STALE_DRAFT = "stale_draft"
     CHANGES_CONFLICT = "changes_conflict"
+    PACK_CONFLICT = "pack_conflict"
     DEPOSIT_NOT_ASSIGNABLE = "deposit_not_assignable"
     NOTICE_CONFLICT = "notice_conflict"
     NOT_AUTHENTIC = "not_authentic"

@@ -47,6 +47,7 @@ class Act(StrEnum):
     VERIFY_AUDIT = "verify_audit"
     ADD_STAFF = "add_staff"
     ROTATE_KEYS = "rotate_keys"
+    ENACT_POLICY = "enact_policy"
 
 
 _EVERYBODY = frozenset(Role)
@@ -83,6 +84,7 @@ ROLES_FOR: Mapping[Act, frozenset[Role]] = MappingProxyType(
         Act.VERIFY_AUDIT: frozenset({Role.MANAGER, Role.AUDITOR}),
         Act.ADD_STAFF: frozenset({Role.MANAGER}),
         Act.ROTATE_KEYS: frozenset({Role.MANAGER}),
+        Act.ENACT_POLICY: frozenset({Role.MANAGER}),
     }
 )
 

@@ -75,6 +75,11 @@ class Period(PackPart):
             return day + timedelta(days=self.days)
         return add_months(day, self.months) if self.months is not None else add_years(day, self.years or 0)
 
+    @property
+    def shortest_in_days(self) -> int:
+        """How many days it is at least, whatever the day it begins on."""
+        return self.days or 28 * (self.months or 0) + 365 * (self.years or 0)
+
     @model_serializer
     def _unit_given(self) -> dict[str, int]:
         return {unit: count for unit, count in self if count is not None}

@@ -33,6 +33,8 @@ class Settings(BaseSettings):
     """The keyring's JSON itself, where secrets come as environment variables; wins over the file."""
     keyring_path: Path | None = None
     """The keyring's file; HOME/keyring.json unless set."""
+    packs: Path | None = None
+    """The folder of the operator's own policy packs; HOME/packs unless set."""
     gateway_host: str = "127.0.0.1"
     gateway_port: Port = 8700
     codec_server: bool = False
@@ -62,6 +64,10 @@ class Settings(BaseSettings):
     @property
     def keyring_file(self) -> Path:
         return self.keyring_path or self.home / "keyring.json"
+
+    @property
+    def packs_folder(self) -> Path:
+        return self.packs or self.home / "packs"
 
     @property
     def webhook_secret_file(self) -> Path:
