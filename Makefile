@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help setup demo dev test check faults bench histories lock clean
+.PHONY: help setup demo dev test check faults planted bench histories lock clean
 .DEFAULT_GOAL := help
 
 help:            ## this list
@@ -35,6 +35,9 @@ test: check      ## all checks and the whole test suite
 
 faults: setup    ## processes killed at many more moments than in `make test`
 	$(BIN)/pytest tests/faults -m "long or not long"
+
+planted: setup   ## bugs planted one by one, to see the random interleavings find each
+	$(BIN)/python -m tests.workflows.planted
 
 bench: setup     ## requests through closure, as a ratio to a bare workflow
 	$(BIN)/python -m benchmarks.requests

@@ -11,7 +11,18 @@ from tests.workflows.world import World
 
 Course = Callable[[World], Awaitable[None]]
 
-_MODULES = ("straight", "documents", "money", "decisions", "mail", "withdrawal", "retention")
+_MODULES = (
+    "straight",
+    "documents",
+    "money",
+    "decisions",
+    "carrying_out",
+    "mail",
+    "withdrawal",
+    "standing",
+    "reopening",
+    "retention",
+)
 _courses: dict[str, Course] = {}
 
 

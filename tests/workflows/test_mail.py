@@ -5,8 +5,9 @@ from datetime import timedelta
 from policy import roles
 from policy.refusals import Code
 from policy.vocabulary import LetterState, MailEvent, Outcome, Phase
+from records import requests
 from tests.workflows.courses import course
-from tests.workflows.world import Case, World, refused
+from tests.workflows.world import HANAKO, Case, World, refused
 from workflows.disclosure_request import DisclosureRequest
 from workflows.messages import RecordMail
 
@@ -25,8 +26,20 @@ async def test_a_returned_answer_is_posted_once_more_and_delivered(world: World)
     status = await case.status()
     assert (status.phase, status.outcome) == (Phase.POSTING, None)
     assert status.waiting is not None
-    assert (status.waiting.what, status.waiting.who) == ("return", "officer")
-    await case.mail(MailEvent.POSTED, by="officer-1")
+    assert (status.waiting.what, status.waiting.who) == ("address", "officer")
+    assert [(s.runs, s.reason) for s in status.clock][-1] == (
+        False,
+        "the answer came back: the address is to be checked",
+    )
+    with refused(Code.ADDRESS_NOT_CONFIRMED):
+        await case.mail(MailEvent.POSTED)
+    with refused(Code.WRONG_ROLE):
+        await case.confirm_address(by="mailroom-1")
+    await case.confirm_address()
+    with refused(Code.LETTER_STATE):
+        await case.confirm_address()
+    assert (await case.shown())["KaijiWaitingFor"] == "mailroom"
+    await case.mail(MailEvent.POSTED)
     assert (await case.status()).phase is Phase.IN_TRANSIT
     await case.mail(MailEvent.DELIVERED)
     status = await case.status()
@@ -38,10 +51,13 @@ async def test_a_returned_answer_is_posted_once_more_and_delivered(world: World)
 async def test_an_answer_returned_twice_is_held_and_then_closed(world: World) -> None:
     case = await answered(world)
     await case.mail(MailEvent.RETURNED)
+    await case.confirm_address()
     await case.mail(MailEvent.POSTED)
     await case.mail(MailEvent.RETURNED)
     with refused(Code.LETTER_STATE):
         await case.mail(MailEvent.POSTED)
+    with refused(Code.LETTER_STATE):
+        await case.confirm_address()
     returned_on = (await case.status()).today
     await case.to_the_last_moment_of(returned_on + timedelta(days=30))
     assert (await case.status()).phase is Phase.POSTING
@@ -143,3 +159,49 @@ async def test_what_is_posted_has_a_tracking_number_and_what_returns_a_reason(wo
         act = returned.model_copy(update={"note_id": note_id})
         await case.act(DisclosureRequest.record_mail, act)
     assert (await case.status()).letters[-1].state is LetterState.POSTED
+
+
+MOVED = "大阪府大阪市北区梅田1-1-1"
+
+
+@course
+async def test_another_address_is_another_letter_and_proven_by_documents(world: World) -> None:
+    case = await answered(world)
+    await case.mail(MailEvent.RETURNED)
+    answer = (await case.status()).letters[-1].letter_id
+    moved = HANAKO | {"address": MOVED, "postal_code": "530-0001"}
+    bare = await case.receive_again(case.envelope(principal=moved, documents=[{"kind": "request_form"}]))
+    assert not bare.attached
+    with refused(Code.FINDINGS_OPEN):
+        await case.confirm_address(bare.number)
+    proof = await case.receive_again(case.envelope(principal=moved))
+    await case.confirm_address(proof.number)
+    status = await case.status()
+    assert status.letters[-1].letter_id != answer
+    assert await case.letters() == ["invoice", "response", "response"]
+    await case.deliver()
+    assert (await case.status()).outcome is Outcome.GRANTED
+    async with world.database.begin() as conn:
+        people = await requests.parties(conn, world.database.vault, case.id)
+    assert people is not None
+    assert people.principal.address == MOVED
+
+
+@course
+async def test_an_answer_that_nobody_is_sure_was_posted_waits_for_a_person(world: World) -> None:
+    case = await world.open()
+    await case.reach(Phase.POSTING)
+    await case.mail(MailEvent.UNKNOWN)
+    status = await case.status()
+    assert status.waiting is not None
+    assert (status.waiting.what, status.waiting.who) == ("unknown", "officer")
+    with refused(Code.WRONG_PHASE):
+        await case.withdraw()
+    await case.advance(days=60)
+    assert await case.letters() == ["invoice", "response"]  # nothing is repeated by itself
+    await case.mail(MailEvent.NOT_POSTED)
+    assert (await case.status()).letters[-1].state is LetterState.QUEUED
+    await case.mail(MailEvent.UNKNOWN)
+    await case.mail(MailEvent.POSTED)
+    await case.mail(MailEvent.DELIVERED)
+    assert (await case.status()).outcome is Outcome.GRANTED

@@ -1,4 +1,4 @@
-"""A request is withdrawn in any phase until its response is decided."""
+"""A request is withdrawn in any phase until its answer is posted."""
 
 import asyncio
 from functools import partial
@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from policy.refusals import Code
-from policy.vocabulary import Capacity, Outcome, Phase
+from policy.vocabulary import Capacity, LetterState, MailEvent, Outcome, Phase
 from records import invoices
 from tests.workflows.courses import add, course
 from tests.workflows.world import NOBODY, World, documents, refused
@@ -16,9 +16,9 @@ from workflows.messages import VerifyIdentity, Withdraw
 LETTERS = {
     Phase.AWAITING_DOCUMENTS: [],  # nobody's address is known yet
     Phase.VERIFYING: ["withdrawal"],
-    Phase.AWAITING_PAYMENT: ["invoice", "withdrawal"],
-    Phase.PREPARING: ["invoice", "withdrawal"],
-    Phase.APPROVING: ["invoice", "withdrawal"],
+    Phase.AWAITING_PAYMENT: ["withdrawal"],  # the invoice has not left the house
+    Phase.PREPARING: ["withdrawal"],
+    Phase.APPROVING: ["withdrawal"],
 }
 
 
@@ -54,16 +54,44 @@ async def test_a_request_is_withdrawn_while_documents_are_missing(world: World) 
     await case.verify(deficient=True)
     await case.withdraw()
     assert (await case.status()).outcome is Outcome.WITHDRAWN
-    assert await case.letters() == ["deficiency", "withdrawal"]
+    assert await case.letters() == ["withdrawal"]
 
 
-async def test_what_is_decided_can_no_longer_be_withdrawn(world: World) -> None:
+@course
+async def test_an_answer_in_the_print_queue_is_not_sent_once_it_is_withdrawn(world: World) -> None:
     case = await world.open()
-    for phase in (Phase.POSTING, Phase.IN_TRANSIT):
-        await case.reach(phase)
-        with refused(Code.WRONG_PHASE):
-            await case.withdraw()
-        assert (await case.status()).phase is phase
+    await case.reach(Phase.POSTING)
+    answer = (await case.status()).letters[-1].letter_id
+    await case.withdraw()
+    assert (await case.status()).outcome is Outcome.WITHDRAWN
+    assert (await case.every_letter())[1:] == [
+        ("response", LetterState.CANCELLED),
+        ("withdrawal", LetterState.QUEUED),
+    ]
+    with refused(Code.LETTER_STATE):
+        await case.mail(MailEvent.POSTED, answer)
+
+
+async def test_what_is_posted_can_no_longer_be_withdrawn(world: World) -> None:
+    case = await world.open()
+    await case.reach(Phase.IN_TRANSIT)
+    with refused(Code.WRONG_PHASE):
+        await case.withdraw()
+    await case.mail(MailEvent.RETURNED)
+    with refused(Code.WRONG_PHASE):
+        await case.withdraw()
+    assert (await case.status()).outcome is None
+
+
+async def test_a_posting_and_a_withdrawal_at_once_are_one_of_them(world: World) -> None:
+    for _ in range(3):
+        case = await world.open()
+        await case.reach(Phase.POSTING)
+        posted, withdrawn = await asyncio.gather(
+            case.mail(MailEvent.POSTED), case.withdraw(), return_exceptions=True
+        )
+        assert (posted is None) != (withdrawn is None)
+        assert (await case.status()).outcome is (None if posted is None else Outcome.WITHDRAWN)
 
 
 async def test_an_acknowledged_withdrawal_is_never_overtaken(world: World) -> None:

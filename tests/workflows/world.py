@@ -27,7 +27,18 @@ from policy.envelope import parse_envelope
 from policy.holdings import parse_holdings
 from policy.refusals import Code
 from policy.registry import pack_in_force
-from policy.vocabulary import Capacity, Decision, Kind, Language, LetterState, MailEvent, Phase, SubjectMatter
+from policy.vocabulary import (
+    Capacity,
+    CustodyEvent,
+    Decision,
+    Kind,
+    Language,
+    LetterState,
+    MailEvent,
+    Phase,
+    StandingEnd,
+    SubjectMatter,
+)
 from records import envelopes, holdings, ledger, letters, requests, staff
 from records.database import Database
 from records.envelopes import Recorded
@@ -35,6 +46,7 @@ from runtime.codec import ENCODING, EncryptingCodec
 from runtime.keys import Keyring
 from runtime.plugin import kaiji_plugin
 from runtime.temporal import fast_forward, virtual_now, wait_until_idle
+from starter.changes import seal_changes
 from starter.notices import Notices
 from starter.reasons import seal_reason
 from starter.requests import start
@@ -45,15 +57,21 @@ from workflows.messages import (
     Act,
     ApproveResponse,
     AssignDeposit,
+    ConfirmAddress,
     DepositStatus,
     DocumentsReceived,
+    EndStanding,
     Extend,
+    LinkDuplicate,
     PlaceHold,
     ProposeResponse,
+    RecordDocument,
     RecordMail,
     ReleaseHold,
+    Reopen,
     ReturnProposal,
     Status,
+    TakeBackResponse,
     VerifyIdentity,
     Withdraw,
 )
@@ -363,8 +381,15 @@ class Case:
         await self.act(DisclosureRequest.propose_response, ProposeResponse(by=by, decision=decision, **how))
         await self.idle()
 
-    async def approve(self, by: str = "approver-1", service: str | None = None) -> None:
-        await self.act(DisclosureRequest.approve_response, ApproveResponse(by=by, service=service))
+    async def note_of_measures(self) -> str:
+        """What is done in the place of a cessation, sealed."""
+        return await self.note(roles.Act.PROPOSE_RESPONSE, "officer-1", "閲覧できる者を限定しました。")
+
+    async def approve(
+        self, by: str = "approver-1", service: str | None = None, draft: str | None = None
+    ) -> None:
+        act = ApproveResponse(by=by, service=service, draft=draft)
+        await self.act(DisclosureRequest.approve_response, act)
         await self.idle()
 
     async def send_back(self, by: str = "approver-1", service: str | None = None) -> None:
@@ -372,6 +397,52 @@ class Case:
         await self.act(
             DisclosureRequest.return_proposal, ReturnProposal(by=by, note_id=note_id, service=service)
         )
+        await self.idle()
+
+    async def changes(self, changes: dict[str, object], service: str | None = None) -> str:
+        """What an amendment changes, sealed; answers the note's id. Raises `Refusal`."""
+        content = {"changes": [{"item": item, "to": to} for item, to in changes.items()]}
+        return await seal_changes(
+            self.world.database,
+            self.world.keyring,
+            self.id,
+            service,
+            json.dumps(content).encode(),
+            by="officer-1",
+        )
+
+    async def take_back(self, by: str = "approver-1") -> None:
+        note_id = await self.note(roles.Act.TAKE_BACK_RESPONSE, "approver-1")
+        await self.act(DisclosureRequest.take_back_response, TakeBackResponse(by=by, note_id=note_id))
+        await self.idle()
+
+    async def strike_out(self, document: int, replaced_by: int | None = None, by: str = "officer-1") -> None:
+        struck = replaced_by is None
+        act = RecordDocument(
+            by=by,
+            document=document,
+            event=CustodyEvent.STRUCK_OUT if struck else CustodyEvent.REPLACED,
+            replaced_by=replaced_by,
+            note_id=await self.note(roles.Act.RECORD_DOCUMENT, "officer-1") if struck else None,
+        )
+        await self.act(DisclosureRequest.record_document, act)
+        await self.idle()
+
+    async def end_standing(self, cause: StandingEnd, by: str = "officer-1") -> None:
+        await self.act(DisclosureRequest.end_standing, EndStanding(by=by, cause=cause))
+        await self.idle()
+
+    async def link(self, other: str, by: str = "officer-1") -> None:
+        await self.act(DisclosureRequest.link_duplicate, LinkDuplicate(by=by, duplicate_of=other))
+        await self.idle()
+
+    async def confirm_address(self, envelope: int | None = None, by: str = "officer-1") -> None:
+        await self.act(DisclosureRequest.confirm_address, ConfirmAddress(by=by, envelope=envelope))
+        await self.idle()
+
+    async def reopen(self, by: str = "officer-1") -> None:
+        note_id = await self.note(roles.Act.REOPEN, "officer-1")
+        await self.act(DisclosureRequest.reopen, Reopen(by=by, note_id=note_id))
         await self.idle()
 
     async def withdraw(self, by: str = "officer-1") -> None:
@@ -400,7 +471,7 @@ class Case:
         on: date | None = None,
     ) -> None:
         """Something happens to a letter, by default the last one."""
-        letter_id = letter_id or (await self.status()).letters[-1].letter_id
+        letter_id = letter_id or await self._last_letter()
         posted = event is MailEvent.POSTED
         act = RecordMail(
             by=by,
@@ -409,15 +480,20 @@ class Case:
             on=on,
             tracking_number=self.world.tracking_number() if posted else None,
             note_id=await self.note(roles.Act.RECORD_MAIL, "mailroom-1")
-            if event is MailEvent.RETURNED
+            if event in (MailEvent.RETURNED, MailEvent.UNKNOWN)
             else None,
         )
         await self.act(DisclosureRequest.record_mail, act)
         await self.idle()
 
+    async def _last_letter(self) -> str:
+        """The last letter there is, but for one that was taken from the queue."""
+        letters = (await self.status()).letters
+        return [x.letter_id for x in letters if x.state is not LetterState.CANCELLED][-1]
+
     async def deliver(self, letter_id: str | None = None) -> None:
         """A letter is posted and arrives."""
-        letter_id = letter_id or (await self.status()).letters[-1].letter_id
+        letter_id = letter_id or await self._last_letter()
         await self.mail(MailEvent.POSTED, letter_id)
         await self.mail(MailEvent.DELIVERED, letter_id)
 
@@ -493,10 +569,14 @@ class Case:
         return await self.world.client.get_workflow_handle(self.id).query(DisclosureRequest.status)
 
     async def letters(self) -> list[str]:
-        """The kinds of all letters in the records, in the order of their numbers."""
+        """The kinds of all letters in the records, in the order of their numbers, but for cancelled ones."""
+        return [kind for kind, state in await self.every_letter() if state is not LetterState.CANCELLED]
+
+    async def every_letter(self) -> list[tuple[str, LetterState]]:
+        """The kind and state of all letters in the records, in the order of their numbers."""
         async with self.world.database.begin() as conn:
             rows = sorted(await letters.list_of_request(conn, self.id), key=lambda row: row.id)
-        return [row.kind.value for row in rows]
+        return [(row.kind.value, row.state) for row in rows]
 
     async def shown(self) -> Mapping[str, Any]:
         """The search attributes that operators filter by."""
