@@ -1,4 +1,4 @@
-"""The pack that ships, and what happens to one that is not whole."""
+"""The packs that ship, what happens to one that is not whole, and several one after the other."""
 
 import re
 import tomllib
@@ -12,7 +12,6 @@ from pydantic import ValidationError
 
 from policy import pack as pack_module
 from policy.pack import Pack, PackError, load_pack
-from policy.registry import UnknownPack, all_packs, load_packs, pack, pack_in_force
 from policy.rules import Period
 from policy.vocabulary import Capacity, Category, Channel, FormKind, Kind, Language, RecordClass
 
@@ -32,12 +31,52 @@ def test_what_the_policy_says(pack: Pack) -> None:
     assert pack.kinds[Kind.CESSATION].form.kind is FormKind.AMENDMENT
     assert [channel for channel in Channel if pack.channels[channel].accepted] == [Channel.CERTIFIED_MAIL]
     assert [purpose.number for purpose in pack.usage_purposes] == list(range(1, 20))
-    assert len(pack.purposes_of("gmo-appscloud")) == 19
     assert len(pack.categories) == 5
     administrator = pack.shareholder_register_administrator.name.en
     assert administrator == "Mitsubishi UFJ Trust and Banking Corporation"
     assert pack.provisions[0].recipient.en == "WELLNET CORPORATION"
     assert pack.operator.address.postal_code == "150-8512"
+
+
+def test_which_purposes_apply_to_which_category_and_service(pack: Pack) -> None:
+    purposes = {
+        category: [purpose.number for purpose in pack.purposes_of("gmo-appscloud", category)]
+        for category in Category
+    }
+    assert purposes[Category.IDENTIFICATION] == [1, 14, 17, 18]
+    assert purposes[Category.TRANSACTION] == [1, 2, 11, 12, 14, 15, 17, 19]
+    # every purpose of §2 is one that something is used for, and whoever is billed is billed
+    assert sorted(set().union(*purposes.values())) == list(range(1, 20))
+    assert all(14 in numbers for numbers in purposes.values())
+    assert {category for category in Category if 11 in purposes[category]} == {
+        Category.IDENTITY,
+        Category.CONTRACT,
+        Category.TRANSACTION,
+        Category.USAGE,
+    }
+    assert {rules.usage_purposes.citation for rules in pack.categories.values()} == {"operator default"}
+    with pytest.raises(KeyError):
+        pack.purposes_of("another", Category.IDENTITY)
+
+
+def test_a_service_with_fewer_purposes_uses_each_category_for_fewer(tmp_path: Path) -> None:
+    content = table()
+    content["services"][1]["usage_purposes"]["numbers"] = [18, 1, 9]
+    pack = load_pack(write(tmp_path, content))
+    assert [p.number for p in pack.purposes_of("sample-hosting", Category.IDENTIFICATION)] == [1, 18]
+    assert [p.number for p in pack.purposes_of("sample-hosting", Category.TRANSACTION)] == [1]
+
+
+def test_what_the_policy_leaves_to_the_operator(pack: Pack) -> None:
+    assert (pack.originals.returned, pack.originals.citation) == (True, "operator default")
+    assert (pack.duplicates.window_days, pack.duplicates.citation) == (90, "operator default")
+    assert (pack.deadlines.grace.days, pack.deadlines.grace.citation) == (14, "operator default")
+
+
+def test_whom_information_is_provided_to(pack: Pack) -> None:
+    (provision,) = pack.provisions
+    assert (provision.code, provision.clause) == ("wellnet", "§3")
+    assert provision.purpose.en == "Billing"
 
 
 def test_secrets_are_not_printed(pack: Pack) -> None:
@@ -129,6 +168,11 @@ def _twice(*path: str) -> Callable[[Table], None]:
 
 BROKEN = [
     (_without("fee"), "fee", "required"),
+    (_without("originals"), "originals", "required"),
+    (_without("duplicates"), "duplicates", "required"),
+    (_without("deadlines", "grace"), "deadlines.grace", "required"),
+    (_without("provisions"), "provisions", "required"),
+    (_without("categories", "usage", "usage_purposes"), "categories.usage.usage_purposes", "required"),
     (_without("fee", "clause"), "fee", "either a clause or operator_default"),
     (_with(True, "fee", "operator_default"), "fee", "either a clause or operator_default"),
     (_with(False, "deadlines", "form", "operator_default"), "deadlines.form.operator_default", "True"),
@@ -136,6 +180,9 @@ BROKEN = [
     (_with("§7", "fee", "clause"), "fee.clause", "pattern"),
     (_with(-1, "fee", "amount"), "fee.amount", "greater than or equal"),
     (_with("5400 yen", "fee", "amount"), "fee.amount", "integer"),
+    (_with(0, "duplicates", "window_days"), "duplicates.window_days", "greater than or equal"),
+    (_with("perhaps", "originals", "returned"), "originals.returned", "boolean"),
+    (_with("WELLNET", "provisions", 0, "code"), "provisions.0.code", "pattern"),
     (_with(1, "fee", "surprise"), "fee.surprise", "not permitted"),
     (_without("channels", "fax"), "channels", "nothing said about: fax"),
     (_without("kinds", "cessation"), "kinds", "nothing said about: cessation"),
@@ -145,19 +192,34 @@ BROKEN = [
     (_without("retention", "request_file"), "retention", "request_file"),
     (_without("categories", "usage"), "categories", "usage"),
     (_with({}, "channels", "pigeon"), "channels.pigeon.[key]", "certified_mail"),
-    (_with(False, "channels", "certified_mail", "accepted"), "", "none is accepted"),
+    (_with(False, "channels", "certified_mail", "accepted"), "channels", "none is accepted"),
     (_with([], "services"), "services", "at least 1"),
-    (_twice("services"), "", "services: listed twice: gmo-appscloud"),
-    (_twice("usage_purposes"), "", "usage_purposes: listed twice: 1"),
-    (_twice("contact_points"), "", "contact_points: listed twice"),
-    (_twice("categories", "identity", "fields"), "", "categories.identity: listed twice"),
-    (_twice("capacities", "self", "requirements"), "", "requirements: listed twice: self-form"),
+    (_twice("services"), "services.2.code", "listed twice: gmo-appscloud"),
+    (_twice("provisions"), "provisions.1.code", "listed twice: wellnet"),
+    (_twice("usage_purposes"), "usage_purposes.19.number", "listed twice: 1"),
+    (_twice("contact_points"), "contact_points.2.code", "listed twice: claims"),
+    (_twice("categories", "identity", "fields"), "categories.identity.fields.9.key", "organization_name"),
+    (_twice("capacities", "self", "requirements"), "capacities.self.requirements.3.id", "self-form"),
     (_with([], "capacities", "self", "requirements"), "capacities.self", "form is always required"),
-    (_with([20], "services", 0, "usage_purposes", "numbers"), "", "not listed"),
+    (
+        _with([20], "services", 0, "usage_purposes", "numbers"),
+        "services.0.usage_purposes.numbers",
+        "not listed: 20",
+    ),
+    (
+        _with([1, 21, 20], "categories", "usage", "usage_purposes", "numbers"),
+        "categories.usage.usage_purposes.numbers",
+        "not listed: 20, 21",
+    ),
     (_with(30, "deadlines", "payment", "reminder_after_days"), "deadlines.payment", "before the deadline"),
+    (_with(30, "deadlines", "grace", "days"), "retention.identity_documents.period", "reopened for longer"),
+    (
+        _with({"days": 14}, "retention", "response_content", "period"),
+        "retention.response_content.period",
+        "(deadlines.grace: 14 days)",
+    ),
     (_with({}, "retention", "request_file", "period"), "retention.request_file.period", "in days, in months"),
     (_with({"days": 1, "years": 1}, "audit_trail", "period"), "audit_trail.period", "in days, in months"),
-    (_with("another", "version"), "version", "named after the version"),
     (_with("someday", "in_force_from"), "in_force_from", "date"),
 ]
 
@@ -187,21 +249,56 @@ def test_a_broken_pack_is_refused_with_its_place(
     change(content)
     with pytest.raises(PackError, match=re.escape(reason)) as refused:
         load_pack(write(tmp_path, content))
-    assert refused.value.key == key
-    assert refused.value.file == f"{VERSION}.toml"
+    assert key in [problem.key for problem in refused.value.problems]
+    assert refused.value.file == str(tmp_path / f"{VERSION}.toml")
 
 
-@pytest.mark.parametrize("content", [b"version = ", b"\xff\xfe", b""])
-def test_what_is_no_pack_at_all(tmp_path: Path, content: bytes) -> None:
+def test_the_grace_may_last_as_long_as_everything_is_still_there(tmp_path: Path) -> None:
+    content = table()
+    content["deadlines"]["grace"]["days"] = 27
+    content["retention"]["identity_documents"]["period"] = {"months": 1}
+    assert load_pack(write(tmp_path, content)).deadlines.grace.days == 27
+    content["deadlines"]["grace"]["days"] = 28
+    with pytest.raises(PackError, match="reopened for longer"):
+        load_pack(write(tmp_path, content))
+    # payment records are kept from another day on: their period says nothing of the day of a lapse
+    content["retention"]["identity_documents"]["period"] = {"years": 1}
+    content["retention"]["payment_records"]["period"] = {"days": 1}
+    assert load_pack(write(tmp_path, content)).deadlines.grace.days == 28
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "reason"),
+    [
+        (b"version = ", 1, "Invalid value"),
+        (b"# one\n\xff\xfe", 2, "UTF-8"),
+        (b"", 1, "required"),
+        (b"version = 1\n[[services]]\nno\n", 3, "Expected"),
+        (b"[fee]\nclause = 1\n[fee]\n", 3, "twice"),
+        (b"version = 1\n\nversion = 2\n", 3, "Cannot overwrite"),
+        (b"in_force_from = 2018-10-32\n", 1, "Expected newline"),
+        (b'text = """\nnever\nended\n', 3, "Unterminated"),
+        (b"number = " + b"9" * 5000, None, "too long"),
+        (b"list = " + b"[" * 5000, None, "too deeply"),
+    ],
+)
+def test_what_is_no_pack_at_all(tmp_path: Path, content: bytes, line: int | None, reason: str) -> None:
     path = tmp_path / "pack.toml"
     path.write_bytes(content)
-    with pytest.raises(PackError):
+    with pytest.raises(PackError, match=reason) as refused:
         load_pack(path)
+    assert refused.value.line == line
+    place = f"{path}:{line}: " if line else f"{path}: "
+    assert str(refused.value).startswith(place)
 
 
-def test_no_such_file(tmp_path: Path) -> None:
-    with pytest.raises(PackError):
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(PackError, match=r"none\.toml: No such file"):
         load_pack(tmp_path / "none.toml")
+    with pytest.raises(PackError, match="directory"):
+        load_pack(tmp_path)
+    with pytest.raises(PackError, match="larger than 1 MB"):
+        load_pack(Path("/dev/zero"))
 
 
 def test_the_digest_is_of_the_content_not_of_the_layout(tmp_path: Path, pack: Pack) -> None:
@@ -217,37 +314,6 @@ def test_the_digest_is_of_the_content_not_of_the_layout(tmp_path: Path, pack: Pa
 def test_a_pack_cannot_be_changed(pack: Pack) -> None:
     with pytest.raises(ValidationError):
         pack.fee.amount = 1  # type: ignore[misc]
-
-
-def test_the_registry() -> None:
-    assert [known.version for known in all_packs()] == [VERSION]
-    assert pack(VERSION) is all_packs()[0]
-    with pytest.raises(UnknownPack):
-        pack("another")
-
-
-def test_the_earliest_pack_covers_what_came_before_it() -> None:
-    for day in (date(2001, 1, 1), date(2018, 10, 22), date(2090, 1, 1)):
-        assert pack_in_force(day).version == VERSION
-
-
-def test_a_later_pack_replaces_an_earlier_one(tmp_path: Path) -> None:
-    write(tmp_path, table())
-    write(tmp_path, table() | {"version": "later", "in_force_from": date(2022, 4, 1)}, "later")
-    packs = tuple(load_packs(tmp_path).values())
-    assert [p.version for p in packs] == [VERSION, "later"]
-    assert pack_in_force(date(2001, 1, 1), packs).version == VERSION
-    assert pack_in_force(date(2022, 3, 31), packs).version == VERSION
-    assert pack_in_force(date(2022, 4, 1), packs).version == "later"
-
-
-def test_two_packs_never_begin_on_the_same_day(tmp_path: Path) -> None:
-    write(tmp_path, table())
-    write(tmp_path, table() | {"version": "later"}, "later")
-    with pytest.raises(PackError, match="the same day"):
-        load_packs(tmp_path)
-    with pytest.raises(PackError, match="no pack"):
-        load_packs(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,14 @@ from policy.vocabulary import DocumentKind
 
 EXIT = {
     2: {"malformed", "bad_tracking_number", "unknown_service", "reason_required"},
-    4: {"not_found", "unknown_request", "unknown_letter", "unknown_deposit"},
+    4: {
+        "not_found",
+        "unknown_request",
+        "unknown_letter",
+        "unknown_deposit",
+        "unknown_document",
+        "unknown_pack",
+    },
     5: {"service_unreachable", "home_in_use"},
 }
 
