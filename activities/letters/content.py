@@ -365,10 +365,11 @@ class StandingEndedLetter(_Letter):
 
 class DuplicateLetter(_Letter):
     """The request asks for what another of the same principal asks for already, and is dealt with under that
-    one's id, `duplicate_of`. Nothing more is needed of the requester."""
+    one's id, `duplicate_of`. Nothing more is needed of the requester; what was `paid` is given back."""
 
     kind: Literal[LetterKind.DUPLICATE] = LetterKind.DUPLICATE
     duplicate_of: str
+    paid: Yen = 0
 
 
 class EnclosedOriginal(Content):

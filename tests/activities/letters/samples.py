@@ -6,6 +6,7 @@ from typing import Any
 from activities.letters import content as c
 from policy.vocabulary import (
     Capacity,
+    ChangeAction,
     DocumentKind,
     FindingCode,
     FormKind,
@@ -14,6 +15,7 @@ from policy.vocabulary import (
     Language,
     Medium,
     Outcome,
+    StandingEnd,
 )
 
 JA, EN = Language.JA, Language.EN
@@ -214,6 +216,50 @@ def refusal(language: Language) -> c.ResponseLetter:
     )
 
 
+def in_part(language: Language) -> c.ResponseLetter:
+    """A disclosure in part that withholds three items, each on a ground of its own."""
+    ja = language is JA
+    withheld = (
+        (
+            ("本人情報：勤務先", "本人または第三者の生命、身体、財産その他の権利利益を害するおそれがあるため")
+            if ja
+            else (
+                "Identity Information: Employer details",
+                "Disclosure could harm the life, body, property or other rights of the principal or others",
+            )
+        ),
+        (
+            ("取引情報", "当社の業務の適正な実施に著しい支障を及ぼすおそれがあるため")
+            if ja
+            else (
+                "Transaction Information",
+                "Disclosure could seriously hinder the proper conduct of our business",
+            )
+        ),
+        (
+            ("利用情報：その他の取引内容", "開示することが他の法令に違反することとなるため")
+            if ja
+            else ("Usage Information: Other transaction details", "Disclosure would violate another law")
+        ),
+    )
+    return c.ResponseLetter(
+        **common(language, "§5(2)(7)"),
+        article=ARTICLE[language],
+        reasons_article=REASONS_ARTICLE[language],
+        services=(
+            c.ServiceResponse(
+                service=SERVICES[language][0],
+                outcome=Outcome.PARTIAL,
+                data=data(language),
+                withheld=tuple(
+                    c.Withheld(item=item, ground=ground, article=ARTICLE[language])
+                    for item, ground in withheld
+                ),
+            ),
+        ),
+    )
+
+
 def purposes(language: Language) -> c.ResponseLetter:
     ja = language is JA
     text = (
@@ -221,6 +267,11 @@ def purposes(language: Language) -> c.ResponseLetter:
         if ja
         else "Tasks relating to provision of services"
     )
+    of_category = {
+        "本人情報" if ja else "Identity Information": range(1, 20),
+        "取引情報" if ja else "Transaction Information": (1, 2, 11, 12, 14, 15, 17, 19),
+        "本人確認情報" if ja else "Personal Identification Details": (1, 14, 17, 18),
+    }
     return c.ResponseLetter(
         **common(language, "§5(2)(7)", matter=matter(language, kind=Kind.PURPOSE_NOTIFICATION)),
         article=ARTICLE[language],
@@ -228,28 +279,63 @@ def purposes(language: Language) -> c.ResponseLetter:
             c.ServiceResponse(
                 service=SERVICES[language][0],
                 outcome=Outcome.GRANTED,
-                purposes=tuple(c.Purpose(number=n, text=f"{text} {n}") for n in range(1, 20)),
+                purposes=tuple(
+                    c.PurposeTable(
+                        category=category,
+                        purposes=tuple(c.Purpose(number=n, text=f"{text} {n}") for n in numbers),
+                    )
+                    for category, numbers in of_category.items()
+                ),
             ),
         ),
     )
 
 
 def amendment(language: Language) -> c.ResponseLetter:
+    """An amendment: each change with the value before and after, and one thing left undone."""
     ja = language is JA
     return c.ResponseLetter(
         **common(language, "§5(2)(7)", matter=matter(language, kind=Kind.AMENDMENT, amendment="correction")),
         article=ARTICLE[language],
+        reasons_article=REASONS_ARTICLE[language],
         services=(
             c.ServiceResponse(
                 service=SERVICES[language][0],
-                outcome=Outcome.GRANTED,
-                actions=("住所を訂正いたしました。",) if ja else ("The address was corrected.",),
+                outcome=Outcome.PARTIAL,
+                changes=(
+                    c.ChangeLine(
+                        item="本人情報：住所" if ja else "Identity Information: Address",
+                        action=ChangeAction.CORRECTION,
+                        before="東京都渋谷区桜丘町26-1 見本マンション101号室",
+                        after="東京都渋谷区道玄坂1-2-3 見本タワー1204号室",
+                    ),
+                    c.ChangeLine(
+                        item="本人情報：電子メールアドレス" if ja else "Identity Information: Email address",
+                        action=ChangeAction.ADDITION,
+                        after="hanako.mihon@example.jp",
+                    ),
+                    c.ChangeLine(
+                        item="本人情報：ファクシミリ番号" if ja else "Identity Information: Fax number",
+                        action=ChangeAction.REMOVAL,
+                        before="03-0000-0000",
+                    ),
+                ),
+                withheld=(
+                    c.Withheld(
+                        item="契約情報：契約日" if ja else "Contract Information: Contract date",
+                        ground="調査の結果、保有個人データの内容が事実であると認められたため"
+                        if ja
+                        else "Our examination found the personal data to be accurate",
+                        article=ARTICLE[language],
+                    ),
+                ),
             ),
         ),
     )
 
 
 def cessation(language: Language) -> c.ResponseLetter:
+    """A cessation in part: an action has no value to show."""
     ja = language is JA
     return c.ResponseLetter(
         **common(language, "§5(2)(7)", matter=matter(language, kind=Kind.CESSATION, cessation="cease_use")),
@@ -258,6 +344,15 @@ def cessation(language: Language) -> c.ResponseLetter:
             c.ServiceResponse(
                 service=SERVICES[language][0],
                 outcome=Outcome.PARTIAL,
+                changes=(
+                    c.ChangeLine(
+                        item="利用情報" if ja else "Usage Information", action=ChangeAction.CEASE_USE
+                    ),
+                    c.ChangeLine(
+                        item="本人情報" if ja else "Identity Information",
+                        action=ChangeAction.STOP_THIRD_PARTY_PROVISION,
+                    ),
+                ),
                 actions=("広告への利用を停止いたしました。",) if ja else ("Use for advertising has ceased.",),
                 withheld=(
                     c.Withheld(
@@ -268,6 +363,53 @@ def cessation(language: Language) -> c.ResponseLetter:
                 ),
             ),
         ),
+    )
+
+
+def alternative(language: Language) -> c.ResponseLetter:
+    """Other measures in the place of a cessation, and why."""
+    ja = language is JA
+    return c.ResponseLetter(
+        **common(language, "§5(2)(7)", matter=matter(language, kind=Kind.CESSATION, cessation="deletion")),
+        article=ARTICLE[language],
+        reasons_article=REASONS_ARTICLE[language],
+        services=(
+            c.ServiceResponse(
+                service=SERVICES[language][0],
+                outcome=Outcome.ALTERNATIVE,
+                actions=(
+                    ("閲覧できる担当者を2名に限りました。", "広告宣伝への利用を終了しました。")
+                    if ja
+                    else (
+                        "Only two members of staff can open it now.",
+                        "It is no longer used for advertising.",
+                    )
+                ),
+                refused=c.Refused(
+                    ground="利用停止等が困難であり、本人の権利利益を保護するためこれに代わる措置をとるため"
+                    if ja
+                    else "Cessation is difficult, and other measures protect the principal's rights",
+                    article=ARTICLE[language],
+                    reasons="請求書の控えは税法により7年間の保存が義務づけられています。"
+                    if ja
+                    else "Tax law obliges us to keep copies of the invoices for seven years.",
+                ),
+            ),
+        ),
+    )
+
+
+def standing_ended(
+    language: Language, end: StandingEnd, *, to_principal: bool = False, paid: int = 0
+) -> c.StandingEndedLetter:
+    ja = language is JA
+    return c.StandingEndedLetter(
+        **common(language, "§5(2)(4)"),
+        end=end,
+        to_principal=to_principal,
+        principal="代理 依子" if ja else "DAIRI Yoriko",
+        representative="受任 太郎" if ja else "JUNIN Taro",
+        paid=paid,
     )
 
 
@@ -287,19 +429,27 @@ def letters(language: Language) -> dict[str, c.Letter]:
             answer_by=date(2018, 12, 9),
             send_to=send_to(language),
         ),
-        "documents_lapsed": c.DocumentsLapsedLetter(**common(language, "§5(2)(5)"), due_on=date(2018, 12, 9)),
+        "documents_lapsed": c.DocumentsLapsedLetter(
+            **common(language, "§5(2)(5)"), due_on=date(2018, 12, 9), reopenable_until=date(2018, 12, 23)
+        ),
         "invoice": invoice(language),
         "payment_reminder": c.PaymentReminderLetter(
             **common(language), **in_2018, paid=9_936, payment=payment(language, 864)
         ),
         "payment_lapsed": c.PaymentLapsedLetter(
-            **common(language), **in_2018, paid=9_936, due_on=date(2018, 12, 9)
+            **common(language),
+            **in_2018,
+            paid=9_936,
+            due_on=date(2018, 12, 9),
+            reopenable_until=date(2018, 12, 23),
         ),
         "response": response(language),
+        "in_part": in_part(language),
         "refusal": refusal(language),
         "purposes": purposes(language),
         "amendment": amendment(language),
         "cessation": cessation(language),
+        "alternative": alternative(language),
         "no_data": c.NoDataLetter(**common(language, "§5(1)"), article=ARTICLE[language]),
         "redirect": c.RedirectLetter(
             **common(language, "§5(1)"),
@@ -317,6 +467,38 @@ def letters(language: Language) -> dict[str, c.Letter]:
             until=date(2018, 12, 12),
             reason="調査の対象が多岐にわたるため" if ja else "Many records have to be searched.",
         ),
+        "reopened_documents": c.ReopenedLetter(
+            **common(language, "§5(2)(3)"),
+            shortcomings=SHORTCOMINGS,
+            answer_by=date(2018, 12, 9),
+            send_to=send_to(language),
+        ),
+        "reopened_fee": c.ReopenedLetter(
+            **common(language),
+            invoice_number="INV-2018-000001",
+            paid=9_936,
+            payment=payment(language, 864),
+        ),
+        "mandate_withdrawn": standing_ended(language, StandingEnd.MANDATE_WITHDRAWN, paid=5_400),
+        "mandate_withdrawn_principal": standing_ended(
+            language, StandingEnd.MANDATE_WITHDRAWN, to_principal=True, paid=5_400
+        ),
+        "majority": standing_ended(language, StandingEnd.MAJORITY),
+        "majority_principal": standing_ended(language, StandingEnd.MAJORITY, to_principal=True),
+        "principal_died": standing_ended(language, StandingEnd.PRINCIPAL_DIED, paid=5_400),
+        "duplicate": c.DuplicateLetter(**common(language, "§5(1)"), duplicate_of="DR-2018-000002-6"),
+        "originals_returned": c.OriginalsReturnedLetter(
+            **common(language, "§5(2)(4)"),
+            documents=(
+                c.EnclosedOriginal(kind=DocumentKind.CERTIFICATE_OF_RESIDENCE, issued_on=date(2018, 10, 20)),
+                c.EnclosedOriginal(kind=DocumentKind.POWER_OF_ATTORNEY, issued_on=date(2018, 10, 28)),
+                c.EnclosedOriginal(
+                    kind=DocumentKind.SEAL_REGISTRATION_CERTIFICATE, issued_on=date(2018, 10, 21)
+                ),
+                c.EnclosedOriginal(kind=DocumentKind.CERTIFICATE_OF_REGISTERED_INFORMATION),
+            ),
+        ),
+        "draft": response(language, draft=True),
     }
 
 
