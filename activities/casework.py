@@ -19,7 +19,6 @@ from policy.assessment import assess, unprintable_name
 from policy.deadlines import Terms
 from policy.refusals import Code, Refusal
 from policy.registry import pack as pack_of
-from policy.registry import pack_in_force
 from policy.retention import expiries
 from policy.roles import Act
 from policy.vocabulary import DocumentKind, MailEvent
@@ -115,18 +114,15 @@ class CaseActivities:
 
     @activity.defn
     async def assess_documents(self, request_id: str) -> Assessed:
-        """Judge all documents attached to a request by the policy of the day it was first received (§5(2)(3),
-        (4)).
+        """Judge all documents attached to a request by the pack it was first received under (§5(2)(3), (4)),
+        whatever has come into force since.
         """
         async with self._database.begin() as conn:
             request = await requests.find(conn, request_id)
             attached = [e for e in await envelopes.list_envelopes(conn, request_id) if e.attached]
             documents = await envelopes.attached_documents(conn, request_id)
             people = await requests.parties(conn, self._database.vault, request_id)
-            pack = pack_of(request.pack_version)
-            if attached:
-                pack = pack_in_force(attached[0].received_on)
-                await requests.decide_by(conn, request_id, pack.version)
+        pack = pack_of(request.pack_version)
         findings = assess(documents, request.capacity, pack).findings
         if people is not None and any(unprintable_fields(people.principal, people.applicant)):
             findings += (unprintable_name(DocumentKind.REQUEST_FORM),)

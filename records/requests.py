@@ -104,11 +104,6 @@ async def find(conn: AsyncConnection, id: str) -> RequestRow:
     return RequestRow.model_validate(dict(row._mapping))
 
 
-async def decide_by(conn: AsyncConnection, id: str, pack_version: str) -> None:
-    """Note the pack whose terms a request keeps: that of the day it was first received."""
-    await conn.execute(update(requests).where(requests.c.id == id).values(pack_version=pack_version))
-
-
 async def close(conn: AsyncConnection, id: str, outcome: Outcome, on: date) -> None:
     """Record how a request ended; what is recorded stays. Raises ``Refusal`` (unknown_request)."""
     closed = await conn.execute(
