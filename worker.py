@@ -7,6 +7,7 @@ Temporal is found by its own `TEMPORAL_*` variables, everything else by `KAIJI_*
 import asyncio
 import contextlib
 import signal
+import sys
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -23,6 +24,8 @@ from activities.holdings import HoldingsActivities
 from activities.invoicing import InvoicingActivities
 from activities.ledger import LedgerActivities
 from activities.mailing import MailingActivities
+from policy.pack import PackError
+from policy.registry import all_packs, install
 from records.database import Database
 from runtime import logging
 from runtime.errors import Unreachable
@@ -132,6 +135,12 @@ def main() -> None:
     """The entry point of the worker process."""
     settings = Settings.load()
     logging.configure(settings)
+    try:
+        install(settings.packs_folder)
+    except PackError as error:
+        sys.stderr.write(f"the worker cannot start: {error}\n")
+        sys.exit(2)
+    log.info("policy packs", versions=[pack.version for pack in all_packs()])
     asyncio.run(run(settings))
 
 

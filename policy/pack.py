@@ -59,6 +59,12 @@ MAX_PACK_BYTES = 1024**2
 
 _E = TypeVar("_E", bound=StrEnum)
 _Found = tuple[Key, str]
+_REASONS = {
+    "missing": "required, and missing",
+    "extra_forbidden": "not permitted here",
+    "model_type": "a table with entries of its own belongs here",
+}
+"""What is said instead of pydantic's own words, by its type of error."""
 
 
 @dataclass(frozen=True)
@@ -280,4 +286,4 @@ def _found(error: ValidationError) -> Iterator[_Found]:
         if isinstance(cause, _Inconsistent):
             yield from cause.found
         else:
-            yield each["loc"], each["msg"].removeprefix("Value error, ")
+            yield each["loc"], _REASONS.get(each["type"]) or each["msg"].removeprefix("Value error, ")

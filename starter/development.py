@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import resources
 
+from policy import registry
 from policy.holdings import parse_holdings
 from policy.refusals import Code, Refusal
 from records import holdings, migrate, staff
@@ -25,8 +26,10 @@ IMPORTER = "manager-1"
 async def development_stack(settings: Settings) -> AsyncIterator[Stack]:
     """The whole of Kaiji on one home, ready to be used.
 
-    Raises ``Refusal`` (home_in_use) and ``StartFailed``; then, as at the end, nothing is left running.
+    Raises ``Refusal`` (home_in_use), ``PackError`` and ``StartFailed``; then, as at the end, nothing is left
+    running.
     """
+    registry.install(settings.packs_folder)
     stack = Stack(
         settings,
         migrate=migrate.upgrade,

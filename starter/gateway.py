@@ -28,7 +28,9 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from policy.deposit import DepositNotice, NoticeType, parse_notice
+from policy.pack import PackError
 from policy.refusals import Code, Refusal
+from policy.registry import install
 from records import migrate
 from records.database import Database
 from runtime import logging
@@ -166,9 +168,13 @@ def main() -> None:
     try:
         settings = Settings.load()
         logging.configure(settings)
+        install(settings.packs_folder)
         app = _app(settings)
     except (Misconfigured, KeyringError) as error:
         sys.exit(f"the gateway cannot start: {error}")
+    except PackError as error:
+        sys.stderr.write(f"the gateway cannot start: {error}\n")
+        sys.exit(2)
     uvicorn.run(
         app,
         host=settings.gateway_host,

@@ -122,6 +122,7 @@ class Stack:
         return inherited | {
             "KAIJI_HOME": str(self._home),
             "KAIJI_KEYRING_PATH": str(self._settings.keyring_file.absolute()),
+            "KAIJI_PACKS": str(self._settings.packs_folder.absolute()),
             "KAIJI_DATABASE_URL": self._postgres.url(DATABASE),
             "KAIJI_GATEWAY_HOST": "127.0.0.1",
             "KAIJI_GATEWAY_PORT": str(self._gateway_port),

@@ -106,14 +106,17 @@ class Installation:
 Body = Callable[Concatenate[Installation, P], Awaitable[Answer]]
 
 
-def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Body[P]], Body[P]]:
-    """Make an async function a command of this app, with --home, --json and an example in its help."""
+def command(app: typer.Typer, name: str, *, example: str, packs: bool = True) -> Callable[[Body[P]], Body[P]]:
+    """Make an async function a command of this app, with --home, --json and an example in its help.
+
+    Unless told that it needs no ``packs``, it finds the operator's own installed (``PackError``).
+    """
 
     def register(body: Body[P]) -> Body[P]:
         @functools.wraps(body)
         def run(*, ctx: typer.Context, home: Path | None, json: bool, **given: object) -> None:
             before = ctx.find_object(Conventions) or Conventions()
-            answer = asyncio.run(_answer(body, home or before.home, given))
+            answer = asyncio.run(_answer(body, home or before.home, given, packs=packs))
             print_answer(answer, json=json or before.json)
             if answer.status:
                 raise typer.Exit(answer.status)
@@ -134,11 +137,15 @@ def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Body[P]],
 
 
 async def _answer(
-    body: Callable[..., Awaitable[Answer]], home: Path | None, given: dict[str, object]
+    body: Callable[..., Awaitable[Answer]], home: Path | None, given: dict[str, object], *, packs: bool
 ) -> Answer:
+    from policy import registry
+
     installation = Installation(home)
     try:
         _check_staff_id(given.get("by"))
+        if packs:
+            registry.install(installation.settings.packs_folder)
         return await body(installation, **given)
     finally:
         await installation.close()

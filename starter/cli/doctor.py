@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,13 +30,14 @@ class Check:
 
 def register(app: typer.Typer) -> None:
     """Make `doctor` a command of the app."""
-    command(app, "doctor", example="kaiji doctor")(doctor)
+    command(app, "doctor", example="kaiji doctor", packs=False)(doctor)
 
 
 async def doctor(installation: Installation) -> Answer:
     """Check everything Kaiji needs; exit status 5 where something is out of reach or not ready."""
     parts: list[tuple[str, Callable[[Installation], Awaitable[Check]]]] = [
         ("home", _home),
+        ("policy packs", _packs),
         ("keyring", _keyring),
         ("database", _database),
         ("migrations", _migrations),
@@ -87,6 +89,24 @@ async def _home(installation: Installation) -> Check:
         said = f"{home} tells of a stack that no longer runs (process {running.pid})"
         return Check("home", False, said, "start it again: `kaiji dev`")
     return Check("home", True, f"{home}{f', a stack runs (process {running.pid})' if running else ''}")
+
+
+async def _packs(installation: Installation) -> Check:
+    from policy import registry
+    from policy.calendar import today_in_tokyo
+    from policy.pack import PackError
+
+    folder = installation.settings.packs_folder
+    try:
+        registry.install(folder)
+    except PackError as error:
+        return Check("policy packs", False, str(error), "mend it, or take it out of the folder")
+    today = today_in_tokyo(datetime.now(UTC))
+    later = [
+        f"{p.version} from {p.in_force_from} on" for p in registry.all_packs() if p.in_force_from > today
+    ]
+    seen = ", ".join([f"{registry.pack_in_force(today).version} in force", *later])
+    return Check("policy packs", True, f"{seen}; the operator's own: {folder}")
 
 
 async def _keyring(installation: Installation) -> Check:

@@ -4,6 +4,8 @@
 lost, safe to repeat); 1 a fault of Kaiji's own, which should be reported.
 """
 
+from dataclasses import asdict
+
 from typer import TyperException
 
 from starter.cli.output import Failure
@@ -27,10 +29,17 @@ def usage_failure(error: TyperException) -> Failure:
 
 def failure(error: Exception) -> Failure | None:
     """What went wrong in a command; None for a fault of Kaiji's own."""
+    from policy.pack import PackError
     from policy.refusals import Code, Refusal
+    from policy.registry import UnknownPack
 
     if isinstance(error, Refusal):
         return Failure(error.to_error(), error.exit_status)
+    if isinstance(error, PackError):
+        problems = [asdict(problem) for problem in error.problems]
+        return Failure({"code": Code.MALFORMED.value, "message": str(error), "problems": problems}, 2)
+    if isinstance(error, UnknownPack):
+        return Failure({"code": Code.UNKNOWN_PACK.value, "message": str(error)}, 4)
 
     from records.vault import Destroyed, Tampered
     from runtime.errors import KeyringError, Misconfigured, StartFailed, UnknownKey, Unreachable

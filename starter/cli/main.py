@@ -22,6 +22,7 @@ from starter.cli import (
     holdings,
     keys,
     mail,
+    policy,
     receive,
     request,
     retention,
@@ -52,6 +53,7 @@ for group, name in (
     (staff.app, "staff"),
     (audit.app, "audit"),
     (keys.app, "keys"),
+    (policy.app, "policy"),
     (clock.app, "clock"),
     (database.app, "database"),
 ):

@@ -23,7 +23,7 @@ class Input(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Make `schema` a command of the app."""
-    command(app, "schema", example="kaiji schema envelope > envelope.schema.json")(schema)
+    command(app, "schema", example="kaiji schema envelope > envelope.schema.json", packs=False)(schema)
 
 
 async def schema(

@@ -184,6 +184,7 @@ BROKEN = [
     (_with("perhaps", "originals", "returned"), "originals.returned", "boolean"),
     (_with("WELLNET", "provisions", 0, "code"), "provisions.0.code", "pattern"),
     (_with(1, "fee", "surprise"), "fee.surprise", "not permitted"),
+    (_with(1, "fee"), "fee", "a table with entries of its own"),
     (_without("channels", "fax"), "channels", "nothing said about: fax"),
     (_without("kinds", "cessation"), "kinds", "nothing said about: cessation"),
     (_without("forms", "power_of_attorney"), "forms", "power_of_attorney"),

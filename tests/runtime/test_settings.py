@@ -82,6 +82,14 @@ def test_a_wrong_value_is_named_but_not_shown(name: str, value: str, monkeypatch
     assert value not in str(failure.value)
 
 
+def test_the_operators_packs_lie_in_the_home_unless_said_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Settings.load(tmp_path).packs_folder == tmp_path / "packs"
+    monkeypatch.setenv("KAIJI_PACKS", "/etc/kaiji/packs")
+    assert Settings.load(tmp_path).packs_folder == Path("/etc/kaiji/packs")
+
+
 def test_secrets_never_show(tmp_path: Path) -> None:
     STACK.write(tmp_path)
     settings = Settings.load(tmp_path)
