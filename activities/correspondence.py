@@ -1,7 +1,7 @@
 """Writes a letter: what the policy pack, the case file and the order say, as the content the templates print.
 
 Letters go to the sender whose identity is verified: a proxy or representative gets them in their own name,
-with the principal named (§5(2)(6), §5(2)(7)).
+with the principal named (§5(2)(6), §5(2)(7)). Where the order says so, the principal is written to instead.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,8 @@ from activities.letters.content import (
     DeficiencyLetter,
     DocumentsLapsedLetter,
     DocumentsReminderLetter,
+    DuplicateLetter,
+    EnclosedOriginal,
     ExtensionLetter,
     InvoiceLetter,
     InvoiceLine,
@@ -23,22 +25,26 @@ from activities.letters.content import (
     Letterhead,
     Matter,
     NoDataLetter,
+    OriginalsReturnedLetter,
     Payment,
     PaymentLapsedLetter,
     PaymentReminderLetter,
     PostalAddress,
     RedirectLetter,
+    ReopenedLetter,
     ResponseLetter,
     ServiceResponse,
     Shortcoming,
+    StandingEndedLetter,
     WithdrawalLetter,
 )
 from activities.letters.names import printable
 from activities.messages import LetterOrder
+from policy.deadlines import Terms, reopenable_until
 from policy.findings import Finding
 from policy.law import SUBJECT_OF, Subject, article
 from policy.pack import Pack
-from policy.vocabulary import DocumentKind, Kind, Language, LetterKind, Outcome
+from policy.vocabulary import DocumentKind, Holder, Kind, Language, LetterKind, Outcome
 from records.invoices import InvoiceRow
 from records.requests import Parties, RequestRow
 
@@ -47,6 +53,7 @@ from records.requests import Parties, RequestRow
 class File:
     """What a letter draws on, read and opened in one transaction; forgotten when the letter is rendered."""
 
+    letter_id: str
     pack: Pack
     request: RequestRow
     parties: Parties
@@ -54,6 +61,7 @@ class File:
     invoice: InvoiceRow | None = None
     paid: int = 0
     responses: tuple[ServiceResponse, ...] = ()
+    originals: tuple[EnclosedOriginal, ...] = ()
     reason: str | None = None
 
 
@@ -107,17 +115,19 @@ def envelope_address(pack: Pack, language: Language) -> PostalAddress:
 def _common(order: LetterOrder, file: File) -> dict[str, Any]:
     request, language = file.request, file.request.language
     principal, applicant = file.parties.principal, file.parties.applicant
-    sender = applicant or principal
+    reader = principal if order.to is Holder.PRINCIPAL or applicant is None else applicant
+    # nobody stands for a principal whose representative's standing has ended
+    represents = reader is applicant and order.standing_end is None
     return {
         "language": language,
-        "letter_id": order.letter_id,
+        "letter_id": file.letter_id,
         "date": order.on,
         "letterhead": letterhead(file.pack, language),
         "addressee": Addressee(
-            name=printable(sender.name),
-            postal_code=sender.postal_code or "",
-            address=printable(sender.address),
-            on_behalf_of=printable(principal.name) if applicant else None,
+            name=printable(reader.name),
+            postal_code=reader.postal_code or "",
+            address=printable(reader.address),
+            on_behalf_of=printable(principal.name) if represents else None,
         ),
         "matter": Matter(
             request_id=request.id,
@@ -151,7 +161,9 @@ def _documents_reminder(order: LetterOrder, file: File, common: dict[str, Any]) 
 
 
 def _documents_lapsed(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter:
-    return DocumentsLapsedLetter(**common, clause="§5(2)(3)", due_on=_due(order))
+    return DocumentsLapsedLetter(
+        **common, clause="§5(2)(3)", due_on=_due(order), reopenable_until=_reopenable(order, file)
+    )
 
 
 def _payment_reminder(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter:
@@ -177,17 +189,21 @@ def _payment_lapsed(order: LetterOrder, file: File, common: dict[str, Any]) -> L
         total=invoice.total,
         paid=file.paid,
         due_on=invoice.due_on,
+        reopenable_until=_reopenable(order, file),
     )
 
 
 def _response(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter:
     language = file.request.language
-    withheld = any(answer.outcome is Outcome.REFUSED or answer.withheld for answer in file.responses)
+    explained = any(
+        answer.outcome in (Outcome.REFUSED, Outcome.ALTERNATIVE) or answer.withheld
+        for answer in file.responses
+    )
     return ResponseLetter(
         **common,
         clause="§5(2)(7)",
         article=_article(order, file),
-        reasons_article=article(Subject.EXPLAINING_REASONS, order.on, language) if withheld else None,
+        reasons_article=article(Subject.EXPLAINING_REASONS, order.on, language) if explained else None,
         services=file.responses,
     )
 
@@ -221,6 +237,49 @@ def _extension(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter
     )
 
 
+def _reopened(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter:
+    if file.invoice is None:  # it lapsed before there was one: documents are what it waits for
+        return ReopenedLetter(
+            **common,
+            clause="§5(2)(3)",
+            shortcomings=tuple(_shortcoming(file.pack, finding) for finding in order.findings),
+            answer_by=_due(order),
+            send_to=envelope_address(file.pack, file.request.language),
+        )
+    return ReopenedLetter(
+        **common,
+        clause="§5(2)(6)",
+        invoice_number=file.invoice.number,
+        paid=file.paid,
+        payment=_payment(file, file.invoice, max(0, file.invoice.total - file.paid)),
+    )
+
+
+def _standing_ended(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter:
+    parties = file.parties
+    if order.standing_end is None or parties.applicant is None:
+        raise ValueError("the standing of nobody has ended")
+    return StandingEndedLetter(
+        **common,
+        clause="§5(2)(4)",
+        end=order.standing_end,
+        to_principal=order.to is Holder.PRINCIPAL,
+        principal=printable(parties.principal.name),
+        representative=printable(parties.applicant.name),
+        paid=file.paid,
+    )
+
+
+def _duplicate(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter:
+    if order.duplicate_of is None:
+        raise ValueError("a duplicate is one of another request")
+    return DuplicateLetter(**common, clause="§5(1)", duplicate_of=order.duplicate_of, paid=file.paid)
+
+
+def _originals_returned(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter:
+    return OriginalsReturnedLetter(**common, clause="§5(2)(4)", documents=file.originals)
+
+
 _WRITERS: dict[LetterKind, Callable[[LetterOrder, File, dict[str, Any]], Letter]] = {
     LetterKind.DEFICIENCY: _deficiency,
     LetterKind.DOCUMENTS_REMINDER: _documents_reminder,
@@ -232,11 +291,19 @@ _WRITERS: dict[LetterKind, Callable[[LetterOrder, File, dict[str, Any]], Letter]
     LetterKind.REDIRECT: _redirect,
     LetterKind.WITHDRAWAL: _withdrawal,
     LetterKind.EXTENSION: _extension,
+    LetterKind.REOPENED: _reopened,
+    LetterKind.STANDING_ENDED: _standing_ended,
+    LetterKind.DUPLICATE: _duplicate,
+    LetterKind.ORIGINALS_RETURNED: _originals_returned,
 }
 
 
 def _article(order: LetterOrder, file: File) -> str:
     return article(SUBJECT_OF[file.request.kind], order.on, file.request.language) or ""
+
+
+def _reopenable(order: LetterOrder, file: File) -> date:
+    return reopenable_until(Terms.of(file.pack), order.on)
 
 
 def _due(order: LetterOrder) -> date:

@@ -394,4 +394,5 @@ class DisclosureRequest(Answering, Retaining):
             x for x in case.letters_of(LetterKind.ORIGINALS_RETURNED) if x.state is not LetterState.CANCELLED
         ]
         if case.terms.originals_returned and case.originals and not sent:
-            await self.send(self.letter(LetterKind.ORIGINALS_RETURNED), OPERATOR_DEFAULT)
+            letter = self.letter(LetterKind.ORIGINALS_RETURNED, standing_end=case.standing_end)
+            await self.send(letter, OPERATOR_DEFAULT)
