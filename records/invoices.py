@@ -1,4 +1,7 @@
-"""Invoices: issued once per request, open until they are paid or the request ends (§5(2)(6))."""
+"""Invoices: issued once per request, open until they are paid or the request ends (§5(2)(6)).
+
+One that lapsed is open again, under the same number and reference, when its request is reopened.
+"""
 
 from dataclasses import dataclass
 from datetime import date
@@ -93,6 +96,17 @@ async def close_invoice(
         .where(invoices.c.request_id == request_id, invoices.c.state == "open")
         .values(state=state)
     )
+
+
+async def reopen(conn: AsyncConnection, request_id: str, due_on: date) -> bool:
+    """A lapsed invoice may be paid again until ``due_on``; False where none has lapsed."""
+    reopened = await conn.execute(
+        update(invoices)
+        .where(invoices.c.request_id == request_id, invoices.c.state == "lapsed")
+        .values(state="open", due_on=due_on)
+        .returning(invoices.c.number)
+    )
+    return reopened.one_or_none() is not None
 
 
 async def received(conn: AsyncConnection, request_id: str) -> int:

@@ -74,7 +74,7 @@ async def fill(db: Database, keyring: Keyring, request_id: str) -> UUID:
         await letters.queue(
             conn,
             db.vault,
-            letter_id=f"{request_id}-L02",
+            key="response",
             request_id=request_id,
             kind=LetterKind.RESPONSE,
             record_class=RecordClass.RESPONSE_CONTENT,

@@ -70,7 +70,7 @@ async def invoice(db: Database, request_id: str, total: int = 5400, reference: s
         await letters.queue(
             conn,
             db.vault,
-            letter_id=f"{request_id}-L01",
+            key="invoice",
             request_id=request_id,
             kind=LetterKind.INVOICE,
             record_class=RecordClass.PAYMENT_RECORDS,
