@@ -49,7 +49,7 @@ def create_worker(
     client: Client, database: Database, keyring: Keyring, *, task_queue: str = TASK_QUEUE
 ) -> Worker:
     """A worker for everything Kaiji runs."""
-    case, holdings = CaseActivities(database), HoldingsActivities(database, keyring)
+    case, holdings = CaseActivities(database, keyring), HoldingsActivities(database, keyring)
     invoicing, mailing = InvoicingActivities(database), MailingActivities(database)
     ledger, destruction = LedgerActivities(database), DestructionActivities(database)
     return Worker(
@@ -60,6 +60,10 @@ def create_worker(
             case.record_act,
             case.record_mail,
             case.record_hold,
+            case.record_document,
+            case.record_address,
+            case.take_back_response,
+            case.reopen,
             case.assess_documents,
             case.attached_envelopes,
             case.close_request,
