@@ -88,6 +88,7 @@ def file(
         outcome=None,
         closed_on=None,
         destroyed_on=None,
+        duplicate_of=None,
     )
     applicant = None if capacity is Capacity.SELF else APPLICANT
     whole = File(
@@ -217,3 +218,10 @@ def test_an_order_that_lacks_what_its_letter_needs_is_an_error() -> None:
     ]:
         with pytest.raises(ValueError):
             letter(kind, file(Capacity.PROXY), **lacking)
+
+
+@pytest.mark.parametrize("language", Language)
+def test_where_to_write_to_stands_at_the_end_of_every_letter(language: Language) -> None:
+    (line,) = letter(LetterKind.DUPLICATE, file(Capacity.SELF, language)).letterhead.contact.lines
+    assert "150-8512" in line
+    assert PACK.operator.address.lines.of(language) in line
