@@ -388,7 +388,7 @@ def test_a_draft_says_so_on_every_page_and_nothing_else_does(language: Language)
 def test_no_value_of_any_length_or_kind_is_markup_or_leaves_the_page(language: Language, name: str) -> None:
     """Every text of the letter becomes hostile, then long; all of it is printed, and within the margins."""
     letter = samples.letters(language)[name]
-    for text in (HOSTILE, "x" * 300, "長" * 300, "https://example.jp/" + "a/b-c.d?e=f&" * 20):
+    for text in (HOSTILE, "長" * 300, "https://example.jp/" + "x" * 300):
         told = letter.model_validate(_with_texts(letter.model_dump(), text))
         pdf = render_letter(told)
         assert squeezed(text) in "".join(
