@@ -308,3 +308,17 @@ party = st.builds(
 def test_the_same_person_is_the_same_from_both_sides(one: Party, other: Party) -> None:
     assert same_person(one, one)
     assert same_person(one, other) == same_person(other, one)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reopens"), [(Outcome.WITHDRAWN, False), (Outcome.LAPSED_DOCUMENTS, True)]
+)
+async def test_a_refused_envelope_hears_that_a_lapse_can_be_reopened(
+    db: Database, keyring: Keyring, request_id: str, outcome: Outcome, reopens: bool
+) -> None:
+    async with db.begin() as conn:
+        await requests.close(conn, request_id, outcome, date(2019, 2, 1))
+    with pytest.raises(Refusal) as caught:
+        await receive(db, keyring, request_id)
+    assert caught.value.code is Code.ENDED
+    assert ("reopen" in caught.value.message) is reopens
