@@ -27,6 +27,7 @@ from records.tables import (
     data_keys,
     deposits,
     envelopes,
+    holding_changes,
     holds,
     invoices,
     letters,
@@ -122,6 +123,8 @@ async def destroy_class(
         papers = delete(document_rows).where(document_rows.c.request_id == request_id)
         rows["documents"] = await _gone(conn, papers)
     if record_class is RecordClass.REQUEST_FILE:
+        gone = delete(holding_changes).where(holding_changes.c.request_id == request_id)
+        rows["holding_changes"] = await _gone(conn, gone)
         rows["envelopes"] = await _gone(conn, delete(envelopes).where(envelopes.c.request_id == request_id))
         rows["custody"] = await _gone(conn, delete(custody).where(custody.c.request_id == request_id))
         of_request = request_rows.c.id == request_id

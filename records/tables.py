@@ -199,9 +199,7 @@ custody = Table(
 letters = Table(
     "letters",
     metadata,
-    Column(
-        "id", String(28), primary_key=True
-    ),  # DR-2018-000001-8-L01: numbered as they are queued
+    Column("id", String(28), primary_key=True),  # DR-2018-000001-8-L01: numbered as they are queued
     Column("request_id", ForeignKey("requests.id"), nullable=False),
     Column("key", String(80), nullable=False),  # the workflow's: the same letter twice is one letter
     Column("kind", String(24), nullable=False),
@@ -332,7 +330,8 @@ holding_changes = Table(
     Column("service", String(64), nullable=False),
     Column("subject_id", Uuid, nullable=False),  # no key: a deletion outlives its subject
     Column("action", String(32), nullable=False),
-    Column("category", String(16)),
+    Column("category", String(16)),  # of an amendment
+    Column("item", String(64)),  # the pack's word: its field, or "other"; whom nothing is provided to any more
     Column("state", String(16), nullable=False),
     Column("applied_on", Date, nullable=False),
     Column("ended_on", Date),  # undone, or final
