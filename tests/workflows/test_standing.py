@@ -77,7 +77,7 @@ async def test_originals_go_back_and_their_custody_says_so(world: World) -> None
     assert waiting.what == "originals"  # they are not destroyed: they are the sender's
     await case.mail(MailEvent.POSTED, letter.letter_id)
     async with world.database.begin() as conn:
-        custody = await documents.custody(conn, case.id)
+        custody = await documents.list_custody(conn, case.id)
     returned = [row for row in custody if row.event is CustodyEvent.RETURNED]
     assert [row.kind for row in returned] == ["certificate_of_residence", "seal_registration_certificate"]
     assert {row.letter_id for row in returned} == {letter.letter_id}
@@ -106,7 +106,7 @@ async def test_a_document_is_struck_out_and_another_takes_its_place(world: World
     with refused(Code.WRONG_PHASE):
         await case.strike_out(4)
     async with world.database.begin() as conn:
-        custody = await documents.custody(conn, case.id)
+        custody = await documents.list_custody(conn, case.id)
     assert [(row.document, row.event) for row in custody if row.event is not CustodyEvent.RECEIVED] == [
         (3, CustodyEvent.STRUCK_OUT),
         (2, CustodyEvent.REPLACED),
