@@ -125,13 +125,13 @@ def documents(capacity: Capacity, today: date) -> list[Json]:
                 {"kind": "seal_registration_certificate"} | original,
             ]
         case Capacity.STATUTORY_REPRESENTATIVE:
-            register = {
-                "kind": "family_register",
+            guardian = {
+                "kind": "family_court_certificate",
                 "medium": "copy",
                 "holder": "applicant",
                 "issued_on": issued,
             }
-            return [form, {"kind": "certificate_of_residence"} | original, register, licence]
+            return [form, {"kind": "certificate_of_residence"} | original, guardian, licence]
 
 
 class World:
