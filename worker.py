@@ -17,6 +17,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
+from activities.carrying_out import CarryingOutActivities
 from activities.casework import CaseActivities
 from activities.destruction import DestructionActivities
 from activities.errors import RefusalInterceptor
@@ -50,6 +51,7 @@ def create_worker(
 ) -> Worker:
     """A worker for everything Kaiji runs."""
     case, holdings = CaseActivities(database, keyring), HoldingsActivities(database, keyring)
+    carrying_out = CarryingOutActivities(database, keyring)
     invoicing, mailing = InvoicingActivities(database), MailingActivities(database)
     ledger, destruction = LedgerActivities(database), DestructionActivities(database)
     return Worker(
@@ -69,6 +71,8 @@ def create_worker(
             case.close_request,
             holdings.locate,
             holdings.prepare_response,
+            carrying_out.carry_out,
+            carrying_out.undo,
             invoicing.issue_invoice,
             invoicing.read_payments,
             invoicing.close_invoice,

@@ -60,11 +60,13 @@ class CaseActivities:
         """Ask the staff register whether the actor may, and write the act to the audit trail.
 
         Raises `Refusal` (unknown_staff, wrong_role: the attempt is in the audit trail then; not_found for a
-        note that the request does not have; not_a_duplicate for a link to what will not be answered).
+        note or change list that the request does not have; not_a_duplicate for a link to what will not be answered).
         """
         async with acting(self._database, order.request_id, order.by, Act(order.act), order.key) as conn:
             note_id = order.detail.get("note")
             await _sealed(conn, order.request_id, None if note_id is None else str(note_id))
+            if changes_id := order.detail.get("changes"):
+                await changes.read_list(conn, self._database.vault, order.request_id, str(changes_id))
             if order.act == Act.LINK_DUPLICATE:
                 await requests.link(conn, order.request_id, str(order.detail["duplicate_of"]))
             detail = {name: value for name, value in order.detail.items() if value not in (None, [])}

@@ -122,17 +122,16 @@ async def check_change_list(
         await _check_settled(conn, request_id, subject, {change.category for change in changes.changes})
 
 
-async def read_list(conn: AsyncConnection, vault: Vault, request_id: str, id: UUID) -> ChangeList:
+async def read_list(conn: AsyncConnection, vault: Vault, request_id: str, id: str) -> ChangeList:
     """The change list sealed for a request under this id.
 
     Raises ``Refusal`` (not_found) where the request has no such list, ``Destroyed``, ``Tampered``.
     """
-    known = select(note_rows.c.id).where(
-        note_rows.c.id == id, note_rows.c.request_id == request_id, note_rows.c.purpose == CHANGES
-    )
-    if await conn.scalar(known) is None:
-        raise Refusal(Code.NOT_FOUND, "the request has no such change list: seal it first")
-    return parse_changes(await notes.read(conn, vault, id))
+    lists = select(note_rows.c.id).where(note_rows.c.request_id == request_id, note_rows.c.purpose == CHANGES)
+    for note_id in await conn.scalars(lists):
+        if str(note_id) == id:
+            return parse_changes(await notes.read(conn, vault, note_id))
+    raise Refusal(Code.NOT_FOUND, "the request has no such change list: seal it first")
 
 
 async def targets(
