@@ -60,7 +60,8 @@ class CaseActivities:
         """Ask the staff register whether the actor may, and write the act to the audit trail.
 
         Raises `Refusal` (unknown_staff, wrong_role: the attempt is in the audit trail then; not_found for a
-        note or change list that the request does not have; not_a_duplicate for a link to what will not be answered).
+        note or change list that the request does not have; not_a_duplicate for a link to what will not be
+        answered).
         """
         async with acting(self._database, order.request_id, order.by, Act(order.act), order.key) as conn:
             note_id = order.detail.get("note")
