@@ -199,9 +199,9 @@ async def import_(
     by: By,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be recorded.")] = False,
 ) -> Answer:
-    """Record what the post says became of letters; steps on the way are passed over, and a repeat is none.
+    """Record what the post says became of letters; the same file again changes nothing.
 
-    Events: delivered, returned, or the post's own words, as お届け済み or 差出人に返送済み.
+    Events: delivered, returned, or the words of the post (お届け済み, 差出人に返送済み); other steps pass.
     """
     from activities.acting import acting
     from policy.roles import Act
@@ -218,7 +218,8 @@ async def import_(
         for event in told.events:
             results.append(await tell(database, client, event, by=by))
             done()
-    return _imported(results, told.passed_over, dry_run=dry_run)
+    in_order = sorted(results, key=lambda each: each.event.line)
+    return _imported(in_order, told.passed_over, dry_run=dry_run)
 
 
 _SAID = {
@@ -251,16 +252,22 @@ def _listed(letter: "LetterRow") -> dict[str, object]:
 
 
 def _queue(document: dict[str, list[dict[str, object]]]) -> "RenderableType":
-    headings = ["letter", "request", "kind", "language", "queued", "pages", "printed"]
+    columns = ["letter_id", "kind", "language", "queued_on", "pages", "printed_on"]
 
     def listed(name: str) -> "RenderableType":
-        rows = [tuple(each.values())[: len(headings)] for each in document[name]]
+        rows = [[each[column] for column in columns] for each in document[name]]
+        headings = ["letter", "kind", "in", "queued", "pages", "printed"]
         return table(headings, rows, empty="Nothing waits to be posted.")
 
     if not document["unknown"]:
         return listed("letters")
-    ask = "Somebody must find out: `kaiji mail record LETTER posted --tracking NUMBER`, or `not_posted`."
-    return stack(listed("letters"), "", "Nobody is sure whether these were posted.", listed("unknown"), ask)
+    return stack(
+        listed("letters"),
+        "",
+        "Nobody is sure whether these were posted:",
+        listed("unknown"),
+        "Somebody must find out: `kaiji mail record LETTER posted --tracking NUMBER`, or `not_posted`.",
+    )
 
 
 def _batch(bound: "Batch", out: Path) -> Answer:
@@ -301,23 +308,23 @@ def _imported(results: "list[Told]", passed_over: int, *, dry_run: bool) -> Answ
     rows = [
         (
             told.event.line,
-            told.event.tracking_number,
-            told.letter.id if told.letter else None,
+            told.letter.id if told.letter else told.event.tracking_number,
             told.event.event,
             told.event.on,
-            told.refusal.message if told.refusal else told.result,
+            "to record" if dry_run and told.result == "recorded" else told.result,
         )
         for told in results
         if told.result != "repeated"
     ]
-    headings = ["line", "tracking number", "letter", "event", "on", "result"]
+    why = [f"line {told.event.line}: {told.refusal.message}" for told in results if told.refusal]
     counts = (
         f"{count['recorded']} {'to record' if dry_run else 'recorded'}, {count['repeated']} known already,"
         f" {count['unknown']} of no letter of ours, {len(refusals)} refused, {passed_over} passed over."
     )
+    headings = ["line", "letter, or number", "event", "on", "result"]
     return Answer(
         document,
-        lambda: stack(table(headings, rows, empty="The file says nothing new."), counts),
+        lambda: stack(table(headings, rows, empty="The file says nothing new."), *why, counts),
         status=3 if refusals else 0,
     )
 

@@ -234,8 +234,8 @@ async def test_what_would_be_recorded_is_said_beforehand(room: MailRoom, tmp_pat
     refused = await room.run("mail", "import", path, "--dry-run", "--by", MAILROOM)
     assert (refused.status, refused.code) == (3, "letter_state")
     assert [(x["line"], x["letter_id"], x["code"]) for x in refused.document["refused"]] == [
-        (3, first, "letter_state"),
         (2, second, "letter_state"),
+        (3, first, "letter_state"),
     ]
     assert (await room.do("mail", "queue")) == {"letters": [], "unknown": []}
 
