@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from policy.vocabulary import Capacity, FormKind, Kind, Language, Phase, SubjectMatter
-from starter.cli import course, decide
+from starter.cli import course, decide, timeline
 from starter.cli.context import By, Installation, RequestId, command, new_group
 from starter.cli.options import check_writable, write_private
 from starter.cli.output import Answer, facts, say, stack, table
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 app = new_group("Requests: open, list, show, and decide.")
 decide.register(app)
+timeline.register(app)
 course.register(app)
 
 
@@ -204,8 +205,8 @@ async def show(
     async with installation.database.begin() as conn:
         listed = await envelopes.list_envelopes(conn, request_id)
     aside = [envelope for envelope in listed if not envelope.attached]
-    document = {**status.model_dump(mode="json"), "not_attached": aside}
-    return Answer(document, lambda: _human(status, aside))
+    shown = {**status.model_dump(mode="json"), "not_attached": aside}
+    return Answer(shown, lambda: _human(status, aside))
 
 
 async def _view(
@@ -231,19 +232,6 @@ async def _view(
         document,
         f"Written: {out}, {scan.media_type}: document {number}, {scan.document.kind}.",
         "It holds personal data: delete the file once you have seen it.",
-    )
-
-
-@command(app, "timeline", example="kaiji request timeline DR-2018-000001-8")
-async def timeline(installation: Installation, request_id: RequestId) -> Answer:
-    """Show what happened to a request, in order: the day, who did it, and the clause it rests on."""
-    from starter import requests
-
-    status = await requests.status(await installation.temporal(), installation.database, request_id)
-    rows = [(m.on, m.what.replace("_", " "), m.by, m.clause, m.ref) for m in status.timeline]
-    return Answer(
-        {"request_id": request_id, "timeline": status.timeline},
-        lambda: table(["day", "what", "by", "clause", "about"], rows, empty="Nothing happened yet."),
     )
 
 
@@ -280,7 +268,7 @@ def _human(status: "Status", aside: list["EnvelopeRow"]) -> "RenderableType":
                 ("received", status.received_on),
                 ("policy", status.pack_version),
                 ("answer due", status.response_due),
-                ("clock", f"{status.clock_used} of {status.clock_allowance} business days used"),
+                ("clock", timeline.clock_line(status)),
                 ("invoice", _invoice(status)),
             ]
         ),
