@@ -110,7 +110,8 @@ async def provisions(
         for each in pack.provisions
     ]
     headings = ("code", "recipient", "what", "purpose", "stopped for")
-    return Answer(registry, lambda: table(headings, rows, empty="Nothing is provided to third parties."))
+    empty = "Nothing is provided to third parties."
+    return Answer({"provisions": registry}, lambda: table(headings, rows, empty=empty))
 
 
 def _human(holding: "Shown") -> "RenderableType":

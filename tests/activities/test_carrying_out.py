@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import date
 from uuid import UUID
 
@@ -73,7 +73,7 @@ class Office:
             )
         return id
 
-    async def list(self, request_id: str, what: dict[str, object], service: str | None = None) -> str:
+    async def list(self, request_id: str, what: Mapping[str, object], service: str | None = None) -> str:
         content = {"changes": [{"item": item, "to": to} for item, to in what.items()]}
         return await seal_changes(
             self.database, self.keyring, request_id, service, json.dumps(content).encode(), by="officer-1"
@@ -126,7 +126,7 @@ def decided(service: str, decision: Decision = Decision.GRANT, **more: object) -
 
 async def test_services_of_one_amendment_end_differently(office: Office) -> None:
     id = await office.request(Kind.AMENDMENT, amendment="correction")
-    what: dict[str, object] = {"identity.fax": "2", "identity.name": "x"}
+    what: Mapping[str, object] = {"identity.fax": "2", "identity.name": "x"}
     lists = {service: await office.list(id, what, service) for service in (SERVICE, OTHER)}
     decisions = (
         decided(

@@ -1,7 +1,7 @@
 """What a response prints of the register, and what it never prints."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import pytest
@@ -18,6 +18,7 @@ from policy.withholding import Withholding
 DAY = date(2018, 11, 20)
 PACK = pack_in_force(DAY)
 SERVICE = "gmo-appscloud"
+NOTHING: Mapping[str, str] = {}
 CARD = "4111111111111111"  # the card networks' own test number
 
 
@@ -29,12 +30,12 @@ def answer(
     change: Amendment | Cessation | None = None,
     language: Language = Language.EN,
     remarks: str | None = None,
-    changes: dict[str, object] | None = None,
+    changes: Mapping[str, object] | None = None,
     ground: str | None = None,
-    **withhold: str,
+    withhold: Mapping[str, str] = NOTHING,
 ) -> ServiceResponse:
-    """The answer for one service; `withhold` has `category__field` and its ground."""
-    withheld = tuple(Withholding(item=item.replace("__", "."), ground=why) for item, why in withhold.items())
+    """The answer for one service; `withhold` has items and their grounds."""
+    withheld = tuple(Withholding(item=item, ground=why) for item, why in withhold.items())
     return respond(
         ServiceDecision(service=SERVICE, decision=decision, ground=ground, withhold=withheld),
         pack=PACK,
@@ -52,9 +53,9 @@ def answer(
     )
 
 
-def printed(data: Held, decision: Decision = Decision.GRANT, **withhold: str) -> str:
+def printed(data: Held) -> str:
     """The whole disclosure of one service as text."""
-    return answer(Kind.DISCLOSURE, [data], decision, **withhold).model_dump_json()
+    return answer(Kind.DISCLOSURE, [data]).model_dump_json()
 
 
 SECRETS = (
@@ -104,8 +105,8 @@ def test_what_is_withheld_is_named_with_a_ground_of_its_own_and_not_printed() ->
         Category.IDENTITY: {"name": "SAMPLE NAME", "email": "sample@example.jp"},
         Category.USAGE: {"usage_balance": "SAMPLE balance"},
     }
-    why = {"usage": "harm_to_rights", "identity__email": "other_law_violation"}
-    told = answer(Kind.DISCLOSURE, [data], Decision.PARTIAL, **why)
+    why = {"usage": "harm_to_rights", "identity.email": "other_law_violation"}
+    told = answer(Kind.DISCLOSURE, [data], Decision.PARTIAL, withhold=why)
     text = told.model_dump_json()
     assert "SAMPLE NAME" in text
     assert "sample@example.jp" not in text
@@ -133,14 +134,20 @@ def test_usage_purposes_are_told_by_category_of_what_is_really_held() -> None:
     assert [table.category for table in told.purposes] == ["本人情報", "契約情報"]
     for table, category in zip(told.purposes, (Category.IDENTITY, Category.CONTRACT), strict=True):
         assert [p.number for p in table.purposes] == [p.number for p in PACK.purposes_of(SERVICE, category)]
-    withheld = answer(Kind.PURPOSE_NOTIFICATION, data, Decision.PARTIAL, contract="purpose_clear")
+    withheld = answer(
+        Kind.PURPOSE_NOTIFICATION, data, Decision.PARTIAL, withhold={"contract": "purpose_clear"}
+    )
     assert [table.category for table in withheld.purposes] == ["Identity Information"]
     assert [each.item for each in withheld.withheld] == ["Contract Information"]
 
 
-def amended(data: Sequence[Held], changes: dict[str, object], **more: str) -> ServiceResponse:
-    decision = Decision.PARTIAL if more else Decision.GRANT
-    return answer(Kind.AMENDMENT, data, decision, change=Amendment.CORRECTION, changes=changes, **more)
+def amended(
+    data: Sequence[Held], changes: Mapping[str, object], withhold: Mapping[str, str] = NOTHING
+) -> ServiceResponse:
+    decision = Decision.PARTIAL if withhold else Decision.GRANT
+    return answer(
+        Kind.AMENDMENT, data, decision, change=Amendment.CORRECTION, changes=changes, withhold=withhold
+    )
 
 
 def test_an_amendment_is_told_with_before_and_after() -> None:
@@ -153,7 +160,7 @@ def test_an_amendment_is_told_with_before_and_after() -> None:
         "contract.contract_type": None,
         "identity.address": "not this",
     }
-    told = amended([data], changes, identity__address="data_accurate")
+    told = amended([data], changes, {"identity.address": "data_accurate"})
     assert [(c.item, c.action, c.before, c.after) for c in told.changes] == [
         ("Identity Information: Name", ChangeAction.CORRECTION, "OLD", "NEW"),
         ("Identity Information: Email address", ChangeAction.ADDITION, None, "sample@example.jp"),

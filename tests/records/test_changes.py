@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from datetime import date
 from uuid import UUID
 
@@ -39,7 +40,7 @@ HELD = {
 NEW_FAX = {"identity.fax": "03-9999-9999"}
 
 
-async def load(db: Database, keyring: Keyring, *contracts: dict[str, object]) -> list[UUID]:
+async def load(db: Database, keyring: Keyring, *contracts: Mapping[str, object]) -> list[UUID]:
     """Import these contracts of one person; answers the ids of all."""
     held = [{"service": SERVICE, **WHO, "categories": HELD, **contract} for contract in contracts or ({},)]
     file = parse_holdings(json.dumps({"holdings": held}))
@@ -64,13 +65,13 @@ async def request(db: Database, keyring: Keyring, kind: Kind = Kind.AMENDMENT) -
     return id
 
 
-def listed(what: dict[str, object], customer_number: str | None = None) -> ChangeList:
+def listed(what: Mapping[str, object], customer_number: str | None = None) -> ChangeList:
     content = {"changes": [{"item": item, "to": to} for item, to in what.items()]}
     return parse_changes(json.dumps(content | {"customer_number": customer_number}))
 
 
 async def amend(
-    db: Database, request_id: str, subjects: list[UUID], what: dict[str, object], number: int = 1
+    db: Database, request_id: str, subjects: list[UUID], what: Mapping[str, object], number: int = 1
 ) -> None:
     async with db.begin() as conn:
         work = Work(request_id, f"{number}/{SERVICE}", SERVICE, DAY)
@@ -106,7 +107,7 @@ async def states(db: Database, request_id: str) -> list[State]:
 async def test_an_amendment_happens_once_and_is_undone_to_the_letter(db: Database, keyring: Keyring) -> None:
     (subject,) = await load(db, keyring)
     request_id = await request(db, keyring)
-    what: dict[str, object] = {
+    what: Mapping[str, object] = {
         **NEW_FAX,
         "identity.email": "sample@example.jp",
         "usage.other_details": None,
@@ -373,14 +374,14 @@ async def test_a_list_is_checked_before_it_is_sealed(db: Database, keyring: Keyr
     request_id, other = await request(db, keyring), await request(db, keyring)
 
     async def checked(
-        what: dict[str, object], number: str | None = None, service: str | None = SERVICE
+        what: Mapping[str, object], number: str | None = None, service: str | None = SERVICE
     ) -> None:
         async with db.begin() as conn:
             list_ = listed(what, number)
             await changes.check_change_list(conn, db.vault, keyring, request_id, service, list_)
 
     async def refused(
-        what: dict[str, object], number: str | None = None, service: str | None = SERVICE
+        what: Mapping[str, object], number: str | None = None, service: str | None = SERVICE
     ) -> Code:
         with pytest.raises(Refusal) as caught:
             await checked(what, number, service)
