@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from workflows.messages import Deadline, Status
 
 _REASON_WIDTH = 36  # so that the table of stretches fits into 100 columns
+_MANY = 40  # days off are named up to here: an envelope recorded years late has seen hundreds
 _MEANING = {
     "documents": "the requester's documents: last day to arrive",
     "payment": "the requester's payment: last day to arrive",
@@ -102,8 +103,10 @@ def _clock(reckoning: "Reckoning", ended: bool) -> "Iterator[RenderableType]":
     off = _days_off(reckoning, ended)
     if off:
         yield ""
-        yield "Those holidays and bank days:"
-        yield table(["day", "", "name"], off, empty="")
+        yield f"Those holidays and bank days{', but for the last stretch' if ended else ''}:"
+        yield table(["day", "", "name"], off[:_MANY], empty="")
+        if len(off) > _MANY:
+            yield f"… and {len(off) - _MANY} later ones; --json names all of them."
 
 
 def _stretches(reckoning: "Reckoning") -> "RenderableType":
@@ -174,7 +177,7 @@ def _sum(numbers: Sequence[int]) -> str:
 
 
 def _days_off(reckoning: "Reckoning", ended: bool) -> list[tuple[object, ...]]:
-    """The weekdays off up to today, or to the end of a request, and from there to the due date."""
+    """The weekdays off up to today and on to the due date; not in the years after the end of a request."""
     counted: list[Days] = [
         stretch.days for stretch in (reckoning.stretches[:-1] if ended else reckoning.stretches)
     ]

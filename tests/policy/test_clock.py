@@ -286,7 +286,7 @@ def test_the_lines_add_up(history: History) -> None:
         assert before is None or before.until == line.since
         so_far += line.days.business_days if line.runs else 0
         assert line.used_so_far == so_far
-    due = reckoning.due or (reckoning.standstill and reckoning.standstill.if_resumed)
+    due = reckoning.standstill.if_resumed if reckoning.standstill else reckoning.due
     assert due is not None
     for days in (due.days, *(line.days for line in lines)):
         assert days.calendar_days == days.business_days + days.weekend_days + len(days.days_off)
