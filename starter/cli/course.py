@@ -1,4 +1,4 @@
-"""What turns the course of a request: a paper struck out, an end of standing, a duplicate, an address, a lapse.
+"""What turns the course of a request: a paper struck out, an end of standing, a duplicate, a lapse reopened.
 
 Each is an update of the request's workflow, like what is decided in `decide`.
 """

@@ -34,7 +34,7 @@ async def test_a_mandate_is_withdrawn_before_the_answer_is_posted(world: World) 
         "response",
     ]
     # the proxy is told, the principal too, and the originals go back
-    assert await case.letters() == ["standing_ended", "standing_ended", "originals_returned"]
+    assert await case.standing_letters() == ["standing_ended", "standing_ended", "originals_returned"]
 
 
 @course
@@ -45,7 +45,7 @@ async def test_a_principal_comes_of_age(world: World) -> None:
         await case.end_standing(StandingEnd.MANDATE_WITHDRAWN)
     await case.end_standing(StandingEnd.MAJORITY)
     assert (await case.status()).outcome is Outcome.STANDING_ENDED
-    assert await case.letters() == ["standing_ended", "standing_ended", "originals_returned"]
+    assert await case.standing_letters() == ["standing_ended", "standing_ended", "originals_returned"]
 
 
 @course
@@ -53,7 +53,7 @@ async def test_a_principal_dies(world: World) -> None:
     case = await world.open(capacity=Capacity.PROXY)
     await case.receive()
     await case.end_standing(StandingEnd.PRINCIPAL_DIED)
-    assert await case.letters() == ["standing_ended", "originals_returned"]
+    assert await case.standing_letters() == ["standing_ended", "originals_returned"]
 
 
 @pytest.mark.parametrize("cause", list(StandingEnd))
@@ -132,7 +132,7 @@ async def test_the_same_asked_twice_is_shown_and_linked(world: World) -> None:
     await second.link(first.id)
     status = await second.status()
     assert (status.outcome, status.duplicate_of) == (Outcome.DUPLICATE, first.id)
-    assert await second.letters() == ["duplicate"]
+    assert await second.standing_letters() == ["duplicate"]
     assert (await first.status()).outcome is None
 
 
