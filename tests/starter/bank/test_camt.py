@@ -1,0 +1,349 @@
+"""camt.053 and camt.054: what their entries say of money, and what is refused."""
+
+import random
+import tracemalloc
+from datetime import date
+from decimal import Decimal
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from starter.bank import BankDeposit, BankFileRefused, Movement, read
+from tests.starter.bank.keyed import fingerprint
+
+SAMPLES = Path(__file__).parent / "samples"
+NOTIFICATION = (SAMPLES / "camt.054.001.08.xml").read_bytes()
+STATEMENT = (SAMPLES / "camt.053.001.02.xml").read_bytes()
+TODAY = date(2018, 11, 5)
+
+
+def lines(file: bytes) -> list[BankDeposit]:
+    return [*read(file, TODAY).lines(fingerprint)]
+
+
+def message(
+    *entries: str, account: str = "<Othr><Id>1</Id></Othr>", version: str = "02", summary: str = ""
+) -> bytes:
+    return (
+        f'<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.054.001.{version}"><BkToCstmrDbtCdtNtfctn>'
+        f"<GrpHdr/><Ntfctn><Acct><Id>{account}</Id></Acct>{summary}{''.join(entries)}</Ntfctn>"
+        "</BkToCstmrDbtCdtNtfctn></Document>"
+    ).encode()
+
+
+def entry(
+    amount: str = "5400", side: str = "CRDT", status: str = "BOOK", currency: str = "JPY",
+    booked: str = "2018-11-02", reversal: str = "", code: str = "", reference: str = "", details: str = "",
+) -> str:  # fmt: skip
+    return (
+        f'<Ntry><Amt Ccy="{currency}">{amount}</Amt><CdtDbtInd>{side}</CdtDbtInd>'
+        + (f"<RvslInd>{reversal}</RvslInd>" if reversal else "")
+        + f"<Sts>{status}</Sts><BookgDt><Dt>{booked}</Dt></BookgDt>"
+        + (f"<AcctSvcrRef>{reference}</AcctSvcrRef>" if reference else "")
+        + (f"<BkTxCd><Domn><Fmly><SubFmlyCd>{code}</SubFmlyCd></Fmly></Domn></BkTxCd>" if code else "")
+        + f"<NtryDtls>{details}</NtryDtls></Ntry>"
+    )
+
+
+def transaction(
+    amount: str = "", side: str = "", currency: str = "JPY", ustrd: str = "", more: str = ""
+) -> str:
+    return (
+        "<TxDtls>"
+        + (f'<Amt Ccy="{currency}">{amount}</Amt>' if amount else "")
+        + (f"<CdtDbtInd>{side}</CdtDbtInd>" if side else "")
+        + (f"<RmtInf><Ustrd>{ustrd}</Ustrd></RmtInf>" if ustrd else "")
+        + f"{more}</TxDtls>"
+    )
+
+
+def test_a_notification_of_version_08() -> None:
+    file = read(NOTIFICATION, TODAY)
+    assert (file.records, file.transactions, file.accounts) == (4, 5, 1)
+    first, second, pending, taken_back, returned = file.lines(fingerprint)
+    assert first.movement is second.movement is Movement.SETTLED
+    assert (first.yen, first.party, first.reference, first.bank_reference) == (
+        5400,
+        "見本 花子",
+        "12345674",
+        "BANK-1",
+    )
+    assert (first.booked, first.value_date) == (date(2018, 11, 2), date(2018, 11, 5))
+    assert (second.yen, second.reference, second.edi) == (5400, "E2E-2", "INV-2018-000001 fee")
+    assert (pending.movement, pending.booked) == (Movement.PRELIMINARY, date(2018, 11, 5))
+    assert (taken_back.movement, taken_back.party) == (Movement.TAKEN_BACK, "見本 三郎")
+    assert taken_back.booked == date(2018, 11, 2)  # in Tokyo
+    assert returned.movement is Movement.RETURNED
+    assert [line.is_deposit for line in (first, pending, taken_back, returned)] == [True, True, True, False]
+    assert {line.account for line in (first, returned)} == {"0172-101-1-0012345"}
+
+
+def test_a_statement_of_version_02_with_two_accounts() -> None:
+    euro, yen, refund = lines(STATEMENT)
+    assert (euro.amount, euro.currency, euro.yen, euro.reference) == (
+        Decimal("54.10"),
+        "EUR",
+        None,
+        "12345674",
+    )
+    assert (euro.account, yen.account) == ("DE89370400440532013000", "0172-101-1-0012345")
+    assert (yen.yen, yen.party, yen.movement) == (5400, "Sample Taro", Movement.SETTLED)
+    assert (refund.movement, refund.party, refund.reference) == (Movement.PAID, "Sample Jiro", "REFUND-1")
+
+
+@pytest.mark.parametrize("version", ["02", "03", "04", "05", "06", "07", "08", "11", "25"])
+def test_any_version_since_02_is_read(version: str) -> None:
+    assert [line.yen for line in lines(message(entry(), version=version))] == [5400]
+
+
+def test_a_message_inside_an_envelope_is_read() -> None:
+    inside = message(entry()).decode()
+    assert len(lines(f'<Envelope xmlns="urn:of:a:network"><Header/>{inside}</Envelope>'.encode())) == 1
+
+
+@pytest.mark.parametrize(
+    ("entry_", "movement"),
+    [
+        (entry(), Movement.SETTLED),
+        (entry(status="<Cd>BOOK</Cd>"), Movement.SETTLED),
+        (entry(status="PDNG"), Movement.PRELIMINARY),
+        (entry(status="INFO"), None),
+        (entry(status="FUTR"), None),
+        (entry(side="DBIT"), Movement.PAID),
+        (entry(side="DBIT", status="PDNG"), None),
+        (entry(side="DBIT", reversal="true"), Movement.TAKEN_BACK),
+        (entry(side="DBIT", reversal="1", status="PDNG"), None),
+        (entry(side="DBIT", reversal="false"), Movement.PAID),
+        (entry(reversal="true"), Movement.RETURNED),
+        (entry(reversal="false"), Movement.SETTLED),
+        (entry(code="RRTN"), Movement.RETURNED),
+        (entry(code="RRTN", status="PDNG"), None),
+        (entry(details=transaction(more="<RtrInf><Rsn><Cd>AC01</Cd></Rsn></RtrInf>")), Movement.RETURNED),
+        (entry(amount="0"), None),
+    ],
+)
+def test_what_an_entry_says_of_money(entry_: str, movement: Movement | None) -> None:
+    assert [line.movement for line in lines(message(entry_))] == [movement] * (movement is not None)
+
+
+@pytest.mark.parametrize(
+    ("details", "amounts"),
+    [
+        ("", [5400]),
+        (transaction("5400"), [5400]),
+        (transaction("5000") + transaction("400"), [5000, 400]),
+        (transaction("5000") + transaction("400.00", "CRDT"), [5000, 400]),
+        (transaction("5000") + transaction("401"), [5400]),  # they do not add up
+        (transaction("5000") + transaction(), [5400]),
+        (transaction("5800") + transaction("400", "DBIT"), [5400]),
+        (transaction("5000") + transaction("400", currency="USD"), [5400]),
+        (transaction() + transaction(), [5400]),
+        (
+            '<TxDtls><AmtDtls><TxAmt><Amt Ccy="JPY">5000</Amt></TxAmt></AmtDtls></TxDtls>'
+            + transaction("400"),
+            [5000, 400],
+        ),
+    ],
+)
+def test_transactions_count_where_they_add_up(details: str, amounts: list[int]) -> None:
+    assert [line.yen for line in lines(message(entry(details=details)))] == amounts
+
+
+def test_an_entry_that_counts_as_a_whole_keeps_what_its_transactions_say() -> None:
+    (line,) = lines(message(entry(details=transaction(ustrd="12345674") + transaction(ustrd="fee"))))
+    assert line.edi == "12345674 fee"
+
+
+def test_a_batch_of_our_own_returned_payments_is_no_deposit() -> None:
+    details = transaction("5000", more="<RtrInf/>") + transaction("400", more="<RtrInf/>")
+    assert [line.movement for line in lines(message(entry(details=details)))] == [Movement.RETURNED] * 2
+
+
+@pytest.mark.parametrize(
+    ("file", "field"),
+    [
+        (message(entry("5400.50")), "Ntry/Amt"),
+        (message(entry("-5400")), "Ntry/Amt"),
+        (message(entry("５４００")), "Ntry/Amt"),
+        (message(entry("5_400")), "Ntry/Amt"),
+        (message(entry("5,400")), "Ntry/Amt"),
+        (message(entry("1e4")), "Ntry/Amt"),
+        (message(entry("1" * 14)), "Ntry/Amt"),
+        (message(entry(currency="jpy")), "Ntry/Amt"),
+        (message(entry(details=transaction("0.5"))), "TxDtls/Amt"),
+        (message(entry(side="CREDIT")), "Ntry/CdtDbtInd"),
+        (message(entry(status="DONE")), "Ntry/Sts"),
+        (message(entry(status="<Prtry>BOOK</Prtry>")), "Ntry/Sts"),
+        (message(entry(reversal="yes")), "Ntry/RvslInd"),
+        (message(entry(booked="2018-02-30")), "Ntry/BookgDt"),
+        (message(entry(booked="02.11.2018")), "Ntry/BookgDt"),
+        (message(entry(booked="3018-11-02")), "Ntry/BookgDt"),
+        (message(entry().replace("<BookgDt><Dt>2018-11-02</Dt></BookgDt>", "")), "Ntry/BookgDt"),
+        (message(entry().replace("<Sts>", '<Amt Ccy="JPY">1</Amt><Sts>')), "Ntry/Amt"),
+        (message(entry(details=transaction("1")).replace("</Ntry>", "<Sts>PDNG</Sts></Ntry>")), "Ntry/Sts"),
+        (message(entry(), account=""), "Acct/Id"),
+        (message(entry(), account=f"<Othr><Id>{'1' * 65}</Id></Othr>"), "Acct/Id"),
+        (message(entry()).replace(b"Ntfctn>", b"Other>"), "Stmt, Ntfctn"),
+    ],
+)
+def test_a_finding_names_its_element(file: bytes, field: str) -> None:
+    with pytest.raises(BankFileRefused) as caught:
+        read(file, TODAY)
+    assert caught.value.findings[0].field == field
+
+
+def test_every_finding_of_every_entry_is_listed() -> None:
+    with pytest.raises(BankFileRefused) as caught:
+        read(message(entry(), entry("x", side="y", status="z"), entry(booked="")), TODAY)
+    assert [(finding.record, finding.field) for finding in caught.value.findings] == [
+        (2, "Ntry/Amt"),
+        (2, "Ntry/CdtDbtInd"),
+        (2, "Ntry/Sts"),
+        (3, "Ntry/BookgDt"),
+    ]
+
+
+def _summary(count: object, total: object) -> str:
+    figures = f"<NbOfNtries>{count}</NbOfNtries><Sum>{total}</Sum>"
+    return f"<TxsSummry><TtlCdtNtries>{figures}</TtlCdtNtries></TxsSummry>"
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "agrees"),
+    [(3, 16_200, True), (2, "10800.00", True), (1, 5400, False), (3, 16_201, False), ("x", 16_200, False)],
+)
+def test_a_summary_agrees_with_all_entries_or_with_the_booked_ones(
+    count: object, total: object, agrees: bool
+) -> None:
+    file = message(entry(), entry(), entry(status="PDNG"), entry(side="DBIT"), summary=_summary(count, total))
+    if agrees:
+        assert len(lines(file)) == 4
+    else:
+        with pytest.raises(BankFileRefused, match="TxsSummry"):
+            read(file, TODAY)
+
+
+def test_a_summary_is_not_compared_on_one_page_of_several() -> None:
+    page = b"<GrpHdr><MsgPgntn><PgNb>1</PgNb><LastPgInd>false</LastPgInd></MsgPgntn></GrpHdr>"
+    assert lines(message(entry(), summary=_summary(9, 9)).replace(b"<GrpHdr/>", page))
+
+
+# --- ids ------------------------------------------------------------------------------------------------
+
+
+def _ids(*entries: str) -> list[str]:
+    return [line.deposit_id for line in lines(message(*entries))]
+
+
+def test_a_reference_of_the_bank_makes_the_id_whatever_else_changes() -> None:
+    named = transaction("5400", ustrd="12345674")
+    assert _ids(entry(reference="A", details=named)) == _ids(entry("5400.00", reference="A"))
+    assert _ids(entry(reference="A")) != _ids(entry(reference="B"))
+    assert _ids(entry(reference="A")) != _ids(entry(reference="A", booked="2018-11-03"))
+
+
+def test_a_preliminary_entry_and_the_settled_one_have_one_id() -> None:
+    assert _ids(entry(status="PDNG", reference="A")) == _ids(entry(reference="A"))
+    both = _ids(entry(status="PDNG", reference="A"), entry(reference="A"))
+    assert both[0] == both[1]
+    assert _ids(entry(side="DBIT", reversal="true", reference="A")) != _ids(entry(reference="A"))
+
+
+def test_two_equal_entries_are_two_and_an_overlapping_file_knows_both() -> None:
+    first = _ids(entry(), entry())
+    assert len(set(first)) == 2
+    assert _ids(entry(booked="2018-11-01"), entry(), entry(), entry())[1:3] == first
+
+
+# --- hostile files --------------------------------------------------------------------------------------
+
+
+_BOMB = (
+    '<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY a "aaaaaaaaaa">'
+    + "".join(f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in zip("abcdefgh", "bcdefghi", strict=True))
+    + "]>"
+)
+_EXTERNAL = '<!DOCTYPE d [<!ENTITY a SYSTEM "file:///etc/passwd">]>'
+
+
+@pytest.mark.parametrize(
+    ("file", "why"),
+    [
+        (_BOMB.encode() + message(entry(details=transaction(ustrd="&i;"))), "DTD"),
+        (_EXTERNAL.encode() + message(entry(details=transaction(ustrd="&a;"))), "DTD"),
+        (b'<!DOCTYPE d SYSTEM "http://192.0.2.1/x.dtd">' + message(entry()), "DTD"),
+        (message(entry(details=transaction(ustrd="&undefined;"))), "line 1"),
+        (message(entry())[:-20], "line 1"),
+        (message(entry()).replace(b"<Sts>", b"<Sts"), "line 1"),
+        (message(entry(details=transaction(ustrd="\xe9"))).replace(b"\xc3\xa9", b"\xe9"), "line 1"),
+        (message(entry(details=transaction(ustrd="見本"))).decode().encode("cp932"), "line 1"),
+        (b'<?xml version="1.0" encoding="Shift_JIS"?>' + message(entry()), "UTF-8"),
+        (b'<?xml version="1.0" encoding="no-such"?>' + message(entry()), "UTF-8"),
+        (message(entry(details="<X>" * 100 + "</X>" * 100)), "hostile"),
+        (message(entry(details=transaction(ustrd="x" * 1_500_000))), "hostile"),
+        (message(entry(details=transaction(more="<X/>" * 20_000))), "hostile"),
+        (message(entry()) + b"<more/>", "line 1"),
+    ],
+)
+def test_a_hostile_or_broken_file_is_refused(file: bytes, why: str) -> None:
+    with pytest.raises(BankFileRefused, match=why):
+        read(file, TODAY)
+
+
+def test_a_bomb_takes_no_memory() -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(BankFileRefused):
+            read(_BOMB.encode() + message(entry(details=transaction(ustrd="&i;"))), TODAY)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2_000_000
+
+
+@pytest.mark.parametrize("one_entry", [True, False])
+def test_memory_does_not_grow_with_the_file(one_entry: bool) -> None:
+    count, one = 1_000, transaction("5400", ustrd="12345674")
+    file = (
+        message(entry(str(5400 * count), details=one * count))
+        if one_entry
+        else message(entry(details=one) * count)
+    )
+    stream = BytesIO(file)
+    tracemalloc.start()
+    try:
+        found = sum(1 for _ in read(stream, TODAY).lines(fingerprint))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found == count
+    assert peak < 600_000
+
+
+@pytest.mark.parametrize("sample", [NOTIFICATION, STATEMENT], ids=["054", "053"])
+def test_a_flipped_byte_never_crashes_the_reader(sample: bytes) -> None:
+    chance = random.Random(5)
+    for _ in range(500):
+        flipped = bytearray(sample)
+        flipped[chance.randrange(len(flipped))] ^= chance.randrange(1, 256)
+        try:
+            found = lines(bytes(flipped))
+        except BankFileRefused:
+            continue
+        assert all(line.amount > 0 for line in found)
+
+
+@given(st.data())
+def test_a_file_cut_short_is_refused(data: st.DataObject) -> None:
+    end = STATEMENT.rindex(b"</Document>") + len(b"</Document>")
+    with pytest.raises(BankFileRefused):
+        read(STATEMENT[: data.draw(st.integers(0, end - 1))], TODAY)
+
+
+def test_an_error_never_repeats_a_name() -> None:
+    with pytest.raises(BankFileRefused) as caught:
+        read(NOTIFICATION.replace("花子".encode(), "花子".encode() + b"&x;"), TODAY)
+    assert "花子" not in f"{caught.value}{caught.value.findings}"
