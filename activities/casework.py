@@ -24,7 +24,7 @@ from policy.deadlines import Terms
 from policy.refusals import Code, Refusal
 from policy.registry import pack as pack_of
 from policy.retention import expiries
-from policy.roles import Act
+from policy.roles import Act, may
 from policy.vocabulary import CustodyEvent, DocumentKind, LetterKind, MailEvent
 from records import (
     audit,
@@ -36,6 +36,7 @@ from records import (
     notes,
     requests,
     retention,
+    staff,
 )
 from records.database import Database
 from records.locks import lock
@@ -86,10 +87,12 @@ class CaseActivities:
 
         Once an answer is posted, what it says was done in the register is done for good; once the originals
         are, they are in our hands no more. Raises `Refusal` (unknown_staff, wrong_role, letter_state,
-        not_found).
+        not_found; address_not_confirmed for a returned letter that is posted again unchecked).
         """
         async with acting(self._database, order.request_id, order.by, Act.RECORD_MAIL, order.key) as conn:
             posted = order.event is MailEvent.POSTED
+            if not order.address_checked:
+                await _check_may_check_addresses(conn, order.by)
             await letters.mark(
                 conn,
                 order.letter_id,
@@ -315,6 +318,15 @@ async def _done(conn: AsyncConnection, order: _Order) -> audit.Event | None:
     """What an earlier attempt at this act recorded; one that is still under way is waited for."""
     await lock(conn, f"act/{order.request_id}/{order.key}")
     return await audit.recorded(conn, order.request_id, order.key)
+
+
+async def _check_may_check_addresses(conn: AsyncConnection, by: str) -> None:
+    """A returned letter goes out again once an officer has checked its address, or posts it themselves."""
+    if not may(await staff.roles_of(conn, by), Act.CONFIRM_ADDRESS):
+        message = (
+            "the letter came back: an officer checks the address first (`kaiji request confirm-address`)"
+        )
+        raise Refusal(Code.ADDRESS_NOT_CONFIRMED, message, clause="§5(2)(7)")
 
 
 async def _sealed(conn: AsyncConnection, request_id: str, note_id: str | None) -> UUID | None:

@@ -64,6 +64,7 @@ class MailToRecord(Message):
     on: date
     tracking_number: str | None = None
     note_id: str | None = None
+    address_checked: bool = True  # else whoever posts it must be one who may check the address
 
 
 class DocumentToRecord(Message):
@@ -165,8 +166,8 @@ class Located(Message):
 
 
 class ServiceDecision(Message):
-    """What is proposed, or was decided, for one service. `withhold` names categories or `category.field`, each
-    with its legal ground; `changes_id` is the sealed list of what an amendment changes.
+    """What is proposed, or was decided, for one service. `withhold` names categories or `category.field`,
+    each with its legal ground; `changes_id` is the sealed list of what an amendment changes.
     """
 
     service: str
@@ -299,7 +300,7 @@ class SuspenseNotice(Message):
 
 
 class LetterOrder(Message):
-    """Render one letter and queue it for the mail room, once for its `key`. Only what its kind needs is given.
+    """Render one letter and queue it for the mail room, once for its `key`; only what its kind needs is given.
 
     `to` is whom it is written to where that is not the sender.
     """

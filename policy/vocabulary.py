@@ -204,7 +204,7 @@ class LetterKind(StrEnum):
 
 
 class LetterState(StrEnum):
-    """Where a letter is; `unknown`: nobody is sure whether it was posted; `cancelled`: taken from the queue."""
+    """Where a letter is; `unknown`: nobody is sure that it was posted; `cancelled`: off the queue."""
 
     QUEUED = "queued"
     UNKNOWN = "unknown"

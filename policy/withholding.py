@@ -1,4 +1,4 @@
-"""What a decision in part leaves out: whole categories of §3, or single fields of them, each with its ground."""
+"""What a decision in part leaves out: categories of §3, or single fields of them, each with its ground."""
 
 from collections.abc import Iterable
 from typing import Annotated

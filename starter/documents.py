@@ -1,4 +1,4 @@
-"""Looking at a document (§5(2)(6)): its scan is opened for who may see it, and that they looked is recorded."""
+"""Looking at a document (§5(2)(6)): its scan is opened for who may see it, and that is recorded."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime

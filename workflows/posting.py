@@ -14,6 +14,7 @@ from workflows.case import ANSWERS
 from workflows.messages import Acknowledged, ConfirmAddress, LetterStatus, RecordMail
 from workflows.recording import record, refuse
 
+_LEAVING = (MailEvent.POSTED, MailEvent.UNKNOWN)
 _REASONED = {
     MailEvent.RETURNED: "a returned letter has a reason",
     MailEvent.UNKNOWN: "say why nobody is sure whether the letter was posted",
@@ -25,13 +26,18 @@ class Posting(Acting):
 
     @workflow.update
     async def record_mail(self, act: RecordMail) -> Acknowledged:
-        """A letter was posted, delivered or returned, or nobody is sure (§5(2)(7))."""
+        """A letter was posted, delivered or returned, or nobody is sure (§5(2)(7)).
+
+        A letter that came back leaves again once an officer has checked its address, or posts it.
+        """
         on = act.on or self.today
         async with self.one_act:
             if not self._is_news(act):
                 return self.acknowledged()
             letter = self._check_mail(act)
             tracking_number = self._tracking_number(act)
+            leaves = act.event in _LEAVING
+            unchecked = leaves and letter.state is LetterState.RETURNED and not letter.address_checked
             await record(
                 CaseActivities.record_mail,
                 MailToRecord(
@@ -43,8 +49,11 @@ class Posting(Acting):
                     on=on,
                     tracking_number=tracking_number,
                     note_id=act.note_id,
+                    address_checked=not unchecked,
                 ),
             )
+            if unchecked:
+                self.note("address_confirmed", by=act.by, clause="§5(2)(7)", ref=act.letter_id)
             posted = act.event is MailEvent.POSTED
             ended = act.event in (MailEvent.DELIVERED, MailEvent.RETURNED)
             self.case.update_letter(
@@ -56,7 +65,7 @@ class Posting(Acting):
                 postings=letter.postings + posted,
                 events=letter.events + 1,
                 last_event=act.event,
-                address_checked=letter.address_checked and not ended,
+                address_checked=leaves or (letter.address_checked and not ended),
             )
             self.note(f"letter_{act.event.value}", by=act.by, clause="§5(2)(7)", ref=act.letter_id)
         return self.acknowledged()
@@ -89,7 +98,7 @@ class Posting(Acting):
                 Code.LETTER_STATE, f"the letter is {letter.state.value}: it cannot be {act.event.value} now"
             )
         self._tracking_number(act)
-        if act.event in (MailEvent.POSTED, MailEvent.UNKNOWN):
+        if act.event in _LEAVING:
             self._check_may_leave(letter)
         if act.event in _REASONED and act.note_id is None:
             refuse(Code.REASON_REQUIRED, _REASONED[act.event])
@@ -103,9 +112,6 @@ class Posting(Acting):
             refuse(Code.ENDED, "the request has just ended: its answer must not be posted any more")
         if letter.postings > self.case.terms.reposts:
             refuse(Code.LETTER_STATE, "the letter was re-posted as often as the pack allows: it is held")
-        if letter.state is LetterState.RETURNED and not letter.address_checked:
-            message = "the letter came back: an officer checks the address first (`request confirm-address`)"
-            refuse(Code.ADDRESS_NOT_CONFIRMED, message, "§5(2)(7)")
 
     @workflow.update
     async def confirm_address(self, act: ConfirmAddress) -> Acknowledged:

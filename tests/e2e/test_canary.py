@@ -248,6 +248,7 @@ class Driven:
         record = ("mail", "record", answer)
         dev.here(*record, "posted", "--tracking", tracking_number(), by="mailroom-1").ok()
         dev.here(*record, "returned", "--reason", WORDS["returned mail"], by="mailroom-1").ok()
+        dev.here("request", "confirm-address", request_id, by="officer-1").ok()
         dev.here(*record, "posted", "--tracking", tracking_number(), by="mailroom-1").ok()
         dev.here(*record, "delivered", by="mailroom-1").ok()
         dev.inside.wait_for(request_id, Phase.RETAINED)

@@ -473,7 +473,6 @@ def test_from_the_form_to_the_destruction_of_the_records(dev: Dev) -> None:
     dev.kaiji("request", "approve", request_id, by="approver-1").ok()
 
     status = dev.inside.wait_for(request_id, Phase.POSTING)
-    dev.here("request", "withdraw", request_id, by="officer-1").refused(3, "wrong_phase")
     answer = status.letters[-1]
     assert answer.kind == "response"
     dev.post_letter(answer.letter_id)

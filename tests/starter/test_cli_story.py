@@ -167,7 +167,7 @@ async def test_a_refusal_needs_a_ground_and_a_reason_that_prints(office: Office,
         *partial, "--withhold", "usage", "--withhold", "identity.address", "--reason", "第三者のため"
     )
     status = await office.reach(verifying, "APPROVING")
-    assert status["services"][0]["withhold"] == ["usage", "identity.address"]
+    assert [each["item"] for each in status["services"][0]["withhold"]] == ["usage", "identity.address"]
 
 
 async def test_what_is_missing_is_asked_for_and_comes_later(office: Office) -> None:

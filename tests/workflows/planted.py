@@ -56,8 +56,8 @@ BUGS = (
     ),
     Bug(
         "a returned letter goes out again to an address nobody checked",
-        "workflows/posting.py",
-        "if letter.state is LetterState.RETURNED and not letter.address_checked:",
+        "activities/casework.py",
+        "if not order.address_checked:",
         "if False:",
     ),
     Bug(

@@ -102,6 +102,18 @@ async def test_mail_recorded_late_counts_by_its_own_day(world: World) -> None:
     assert status.records[0].on == world.today + timedelta(days=2 + 30)
 
 
+@course
+async def test_an_officer_who_posts_a_returned_answer_has_checked_its_address(world: World) -> None:
+    case = await answered(world)
+    await case.mail(MailEvent.RETURNED)
+    await case.mail(MailEvent.POSTED, by="officer-1")
+    status = await case.status()
+    assert status.phase is Phase.IN_TRANSIT
+    assert "address_confirmed" in [m.what for m in status.timeline]
+    await case.mail(MailEvent.DELIVERED)
+    assert (await case.status()).outcome is Outcome.GRANTED
+
+
 async def test_the_same_event_twice_changes_nothing_and_another_is_refused(world: World) -> None:
     case = await answered(world)
     before = await case.status()
