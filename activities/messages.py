@@ -300,7 +300,7 @@ class SuspenseNotice(Message):
 
 
 class LetterOrder(Message):
-    """Render one letter and queue it for the mail room, once for its `key`; only what its kind needs is given.
+    """Render one letter and queue it for the mail room, once for its `key`, with what its kind needs.
 
     `to` is whom it is written to where that is not the sender.
     """
