@@ -4,15 +4,18 @@ Each is an update of the request's workflow, like what is decided in `decide`.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from policy.vocabulary import CustodyEvent, StandingEnd
+from policy.vocabulary import CustodyEvent, Phase, StandingEnd
 from starter.cli.context import By, Installation, Reason, RequestId, command
 from starter.cli.decide import WhyNot, do, seal
 from starter.cli.options import check_writable, write_private
 from starter.cli.output import Answer, say, table
+
+if TYPE_CHECKING:
+    from records.documents import DocumentRow
 
 
 def register(app: typer.Typer) -> None:
@@ -52,9 +55,24 @@ async def documents(installation: Installation, request_id: RequestId) -> Answer
     rows = [(c.on, c.document, c.kind, c.event, c.by, c.replaced_by or c.letter_id) for c in custody]
     headings = ["day", "document", "kind", "what", "by", "about"]
     return Answer(
-        {"request_id": request_id, "documents": listed, "custody": custody},
+        {"request_id": request_id, "documents": list(map(_listed, listed)), "custody": custody},
         lambda: table(headings, rows, empty="No document was received."),
     )
+
+
+def _listed(document: "DocumentRow") -> dict[str, object]:
+    return {
+        "document": document.ordinal,
+        "envelope": document.envelope,
+        "kind": document.kind,
+        "medium": document.medium,
+        "holder": document.holder,
+        "issued_on": document.issued_on,
+        "submitted_on": document.submitted_on,
+        "media_type": document.scan_type,
+        "struck_out": document.struck_out,
+        "attached": document.attached,
+    }
 
 
 async def document(
@@ -150,9 +168,11 @@ async def preview(
     check_writable(out)
     database = installation.database
     status = await requests.status(await installation.temporal(), database, request_id)
+    if status.phase is not Phase.APPROVING:
+        raise Refusal(
+            Code.NOT_PROPOSED, "nothing waits for approval; `kaiji mail print` has what was approved"
+        )
     drafts = [service.draft_id for service in status.services if service.draft_id]
-    if not drafts:
-        raise Refusal(Code.NOT_PROPOSED, "nothing is proposed for this request that could be read")
     async with acting(database, request_id, by, Act.PREVIEW_RESPONSE, f"preview/{status.draft}") as conn:
         pdf = await preview_answer(conn, database, request_id, drafts=drafts, on=status.today)
         await audit.append(

@@ -58,7 +58,7 @@ async def test_from_the_form_to_the_certificate(office: Office, tmp_path: Path) 
     assert (again["repeated"], again["opened"], again["phase"]) == (True, False, "VERIFYING")
 
     await paid(office, request_id)
-    assert (await office.run("request", "withdraw", "DR-2018-000001-8", "--by", OFFICER)).status == 4
+    assert (await office.run("request", "withdraw", "DR-2018-000042-2", "--by", OFFICER)).status == 4
     letter_id = await approved(office, request_id)
 
     queued = await office.do("mail", "queue")
