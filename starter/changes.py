@@ -1,8 +1,11 @@
 """What an amendment changes in the register, as an officer hands it in: checked, sealed, known by its id."""
 
+from uuid import uuid4
+
+from activities.acting import acting
 from policy.changes import parse_changes
 from policy.roles import Act
-from records import notes, requests, staff
+from records import notes, requests
 from records.changes import CHANGES, check_change_list
 from records.database import Database
 from runtime.keys import Keyring
@@ -17,8 +20,8 @@ async def seal_changes(
     """
     changes = parse_changes(content)
     async with database.begin() as conn:
-        await staff.require(conn, by, Act.PROPOSE_RESPONSE)
         await requests.find(conn, request_id)
+    async with acting(database, request_id, by, Act.PROPOSE_RESPONSE, f"changes/{uuid4()}") as conn:
         await check_change_list(conn, database.vault, keyring, request_id, service, changes)
         note = await notes.write(
             conn,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from policy.withholding import Withholding
     from workflows.messages import Acknowledged, Act
 
+MAX_CHANGES_BYTES = 1024 * 1024
+
 OneService = Annotated[
     str | None, typer.Option("--service", metavar="S", help="For one service; for all of them unless given.")
 ]
@@ -124,7 +126,9 @@ async def propose(
     if withhold and decision is not Decision.PARTIAL:
         raise typer.BadParameter("only a decision in part leaves something out", param_hint="--withhold")
     withheld = [_withholding(each, ground) for each in withhold or []]
+    content = None if changes is None else read_file(changes, MAX_CHANGES_BYTES)
     await _check_proposal(installation, request_id, decision, ground, withheld)
+    changes_id = await _seal_changes(installation, request_id, service, content, by)
     note = await seal(installation, request_id, reason, by, Act.PROPOSE_RESPONSE, "ground", printed=True)
     act = ProposeResponse(
         by=by,
@@ -133,7 +137,7 @@ async def propose(
         ground=ground,
         withhold=tuple(withheld),
         note_id=note,
-        changes_id=await _seal_changes(installation, request_id, service, changes, by),
+        changes_id=changes_id,
     )
     done = (
         f"Proposed. Next: `kaiji request preview {request_id} --out FILE.pdf`, then, by another person, "
@@ -285,14 +289,13 @@ def _withholding(text: str, ground: str | None) -> "Withholding":
 
 
 async def _seal_changes(
-    installation: Installation, request_id: str, service: str | None, path: Path | None, by: str
+    installation: Installation, request_id: str, service: str | None, content: bytes | None, by: str
 ) -> str | None:
     """Check a change list against what is held, seal it, and answer its id."""
-    if path is None:
+    if content is None:
         return None
     from starter.changes import seal_changes
 
-    content = read_file(path, 1024**2)
     return await seal_changes(
         installation.database, installation.keyring, request_id, service, content, by=by
     )

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from uuid import uuid4
 
 import typer
 
@@ -28,19 +29,19 @@ async def import_(
     by: By,
 ) -> Answer:
     """Bring the register to what a file says of its customers; others stay, and a repeat changes nothing."""
+    from activities.acting import acting
     from policy.envelope import check_services
     from policy.holdings import parse_holdings
     from policy.registry import all_packs
     from policy.roles import Act
-    from records import holdings, staff
+    from records import holdings
 
     parsed = parse_holdings(read_file(file, MAX_FILE_BYTES))
     check_services(
         {holding.service for holding in parsed.holdings}, {s.code for p in all_packs() for s in p.services}
     )
     database = installation.database
-    async with database.begin() as conn:
-        await staff.require(conn, by, Act.IMPORT_HOLDINGS)
+    async with acting(database, holdings.CASE, by, Act.IMPORT_HOLDINGS, f"import/{uuid4()}") as conn:
         result = await holdings.import_file(conn, database.vault, installation.keyring, parsed, by=by)
     counted = f"{result.added} added, {result.replaced} replaced, {result.unchanged} unchanged."
     kept = f"{result.kept} kept as they are: a request changed them, and its answer is not posted yet."
@@ -64,12 +65,12 @@ async def show(
 
     It is personal data: that it was shown is audited.
     """
+    from activities.acting import acting
     from policy.roles import Act
-    from records import holdings, staff
+    from records import holdings
 
     database = installation.database
-    async with database.begin() as conn:
-        await staff.require(conn, by, Act.SHOW_HOLDINGS)
+    async with acting(database, holdings.CASE, by, Act.SHOW_HOLDINGS, f"show/{uuid4()}") as conn:
         holding = await holdings.show(
             conn,
             database.vault,

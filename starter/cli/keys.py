@@ -6,6 +6,7 @@ of a destroyed data key can no longer be unwrapped.
 
 import sys
 from typing import Annotated
+from uuid import uuid4
 
 import typer
 
@@ -13,6 +14,9 @@ from starter.cli.context import By, Installation, command, new_group
 from starter.cli.output import Answer, say
 
 app = new_group("Keys: rotation of the key-encryption key.")
+
+CASE = "keys"
+"""The case under which the audit trail has rotations."""
 
 _PAGE = 500
 
@@ -29,12 +33,13 @@ async def rotate(
     ] = False,
 ) -> Answer:
     """Add a key-encryption key and wrap every data key under it. Back up the keyring afterwards."""
+    from activities.acting import acting
     from policy.roles import Act
-    from records import audit, staff
+    from records import audit
 
     database, keyring = installation.database, installation.keyring
-    async with database.begin() as conn:
-        await staff.require(conn, by, Act.ROTATE_KEYS)
+    async with acting(database, CASE, by, Act.ROTATE_KEYS, f"rotate/{uuid4()}"):
+        pass
     key_id = keyring.add_kek()
     wrapped = 0
     while True:
@@ -48,7 +53,7 @@ async def rotate(
     discarded = [old for old in keyring.kek_ids() if old != key_id] if discard_old else []
     async with database.begin() as conn:
         detail: audit.Detail = {"key": key_id, "wrapped": wrapped, "discarded": discarded}
-        await audit.append(conn, "keys", actor=by, act=Act.ROTATE_KEYS.value, detail=detail)
+        await audit.append(conn, CASE, actor=by, act=Act.ROTATE_KEYS.value, detail=detail)
     for old in discarded:
         keyring.discard_kek(old)
     return say(

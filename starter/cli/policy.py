@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 app = new_group("Policy: the packs in force, what they say, and new ones.")
 
+CASE = "policy"
+"""The case under which the audit trail has packs that were enacted."""
+
 RESTART = ("worker", "gateway")
 """The processes that read the packs when they start; `kaiji dev` runs both."""
 
@@ -72,10 +75,11 @@ async def enact(installation: Installation, file: File, by: By) -> Answer:
 
     Requests received before keep the terms they were received under. A repeat changes nothing.
     """
+    from activities.acting import acting
     from policy import registry
     from policy.pack import read_pack
     from policy.roles import Act
-    from records import audit, staff
+    from records import audit
     from runtime.errors import Misconfigured
     from runtime.home import write_private
 
@@ -85,8 +89,7 @@ async def enact(installation: Installation, file: File, by: By) -> Answer:
     target = folder / f"{pack.version}.toml"
     known = pack.version in {each.version for each in registry.all_packs()}
     recorded = False
-    async with installation.database.begin() as conn:
-        await staff.require(conn, by, Act.ENACT_POLICY)
+    async with acting(installation.database, CASE, by, Act.ENACT_POLICY, f"enact/{pack.version}") as conn:
         if not registry.ships(pack):
             detail: audit.Detail = {
                 "version": pack.version,
@@ -94,7 +97,7 @@ async def enact(installation: Installation, file: File, by: By) -> Answer:
                 "in_force_from": pack.in_force_from.isoformat(),
             }
             act, key = Act.ENACT_POLICY.value, f"{pack.version}:{pack.digest}"
-            recorded = await audit.append(conn, "policy", actor=by, act=act, detail=detail, key=key)
+            recorded = await audit.append(conn, CASE, actor=by, act=act, detail=detail, key=key)
         if not known:
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """`kaiji staff`: who may act, by pseudonym, and in which roles."""
 
 from typing import Annotated
+from uuid import uuid4
 
 import typer
 
@@ -32,13 +33,15 @@ async def add(
     by: By,
 ) -> Answer:
     """Enter somebody in the register, or give somebody new roles. The first is a manager, by themselves."""
+    from activities.acting import acting
     from policy.roles import Act
     from records import staff
 
-    async with installation.database.begin() as conn:
-        first = not await staff.all_staff(conn)
-        if not (first and id == by and Role.MANAGER in role):
-            await staff.require(conn, by, Act.ADD_STAFF)
+    database = installation.database
+    async with database.begin() as conn:
+        first = not await staff.all_staff(conn) and id == by and Role.MANAGER in role
+    adding = acting(database, staff.CASE, by, Act.ADD_STAFF, f"add/{uuid4()}")
+    async with database.begin() if first else adding as conn:
         member = await staff.add(conn, id, role, by=by)
     roles = sorted(member.roles)
     return say({"id": member.id, "roles": roles, "active": True}, f"{member.id} is {', '.join(roles)}.")

@@ -11,16 +11,17 @@ import pytest
 import typer
 
 from starter.cli.main import app, run
+from tests.commands import listed
 from tests.starter.office import KAIJI
 
 
-def commands() -> Iterator[tuple[str, ...]]:
-    """Every command there is, as its words."""
+def commands() -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every command there is, as its words, and what stands below its help."""
 
-    def below(group: object, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    def below(group: object, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
         nested = getattr(group, "commands", None)
         if nested is None:
-            yield words
+            yield words, getattr(group, "epilog", "")
             return
         for name, command in nested.items():
             yield from below(command, (*words, name))
@@ -28,7 +29,8 @@ def commands() -> Iterator[tuple[str, ...]]:
     return below(typer.main.get_command(app), ())
 
 
-ALL = sorted(commands())
+EPILOGS = dict(commands())
+ALL = sorted(EPILOGS)
 ACTS = [words for words in ALL if words[0] in {"request", "mail", "deposits", "holdings", "staff", "keys"}]
 READ_ONLY = {"list", "show", "timeline", "queue", "provisions", "documents"}
 
@@ -42,11 +44,20 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_contracts_commands_are_there() -> None:
     contract = """doctor|staff list|staff add|holdings import|holdings show|request open|receive|request list
         |request show|request timeline|request verify|request propose|request approve|request return
-        |request withdraw|request extend|request hold|request release|request attach|mail queue|mail print
-        |mail record|deposits list|deposits assign|retention due|retention certificate|audit verify|audit show
-        |keys rotate|clock advance|schema|dev"""
+        |request withdraw|request extend|request hold|request release|request attach|request documents
+        |request document|request link|request end-standing|request preview|request take-back
+        |request confirm-address|request reopen|mail queue|mail print|mail batch|mail record|mail import
+        |holdings provisions|policy show|policy diff|policy check|policy enact|deposits list
+        |deposits assign|retention due|retention certificate|audit verify|audit show|keys rotate
+        |clock advance|schema|dev"""
     wanted = {tuple(words.split()) for words in contract.split("|")}
     assert wanted <= set(ALL)
+
+
+def test_the_list_of_commands_has_every_command_once_with_its_example() -> None:
+    assert sorted(line.command for line in listed()) == ALL
+    for line in listed():
+        assert f"Example: {line.example}" == EPILOGS[line.command], line.command
 
 
 @pytest.mark.parametrize("words", ALL, ids=" ".join)
@@ -117,6 +128,19 @@ USAGE = {
         "usage",
         "--by",
         "officer-1",
+    ],
+    "struck out and replaced": [
+        *("request", "document", "X", "2", "struck_out", "--with", "3", "--by", "officer-1")
+    ],
+    "replaced by nothing": ["request", "document", "X", "2", "replaced", "--by", "officer-1"],
+    "no such cause": ["request", "end-standing", "X", "--cause", "boredom", "--by", "officer-1"],
+    "reopened without a reason": ["request", "reopen", "X", "--by", "officer-1"],
+    "taken back without a reason": ["request", "take-back", "X", "--by", "officer-1"],
+    "unsure without a reason": ["mail", "record", "X-L01", "unknown", "--by", "mailroom-1"],
+    "a scan to nowhere": ["request", "show", "X", "--document", "1", "--by", "officer-1"],
+    "a preview in no folder": ["request", "preview", "X", "--out", "no/x.pdf", "--by", "approver-1"],
+    "no file of changes": [
+        *("request", "propose", "X", "--decision", "grant", "--changes", "nowhere.json", "--by", "officer-1")
     ],
     "no file": ["holdings", "import", "nowhere.json", "--by", "manager-1"],
     "no such schema": ["schema", "gossip"],
@@ -193,7 +217,7 @@ def test_a_fault_is_status_1_and_says_nothing_of_what_was_worked_on(
     assert "ZeroDivisionError" in seen.err
 
 
-@pytest.mark.parametrize("name", ["envelope", "holdings", "deposit", "policy-pack"])
+@pytest.mark.parametrize("name", ["envelope", "holdings", "changes", "deposit", "policy-pack"])
 def test_schemas_are_json_schemas(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["schema", name, "--json"]) == 0
     as_json = json.loads(capsys.readouterr().out)

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from pypdf import PdfReader
 
+import policy
 from policy.law import grounds
 from policy.vocabulary import Capacity, Kind
 from starter.cli.main import run
 from tests.records.material import png
-from tests.starter.office import Json, Office, pay
+from tests.starter.office import SAMPLES, Json, Office, pay
 from tests.workflows.world import PROXY, documents
 
 MAILROOM, OFFICER, APPROVER = "mailroom-1", "officer-1", "approver-1"
@@ -513,6 +514,42 @@ async def test_a_lapse_is_reopened_within_the_grace_period(office: Office) -> No
     days = (date.fromisoformat(until) - date.fromisoformat(status["today"])) // timedelta(days=1)
     await office.do("clock", "advance", request_id, f"{days + 1}d")
     assert await refused(office, *reopen, OFFICER, *because) == (3, "grace_over")
+
+
+# ── who may not ───────────────────────────────────────────────────────────────────────────────────────────
+
+PACK = Path(policy.__file__).parent / "packs" / "gmo-appscloud-2018-10-22.toml"
+REGISTERS = {
+    "holdings": ("holdings", "import", str(SAMPLES)),
+    "staff": ("staff", "add", "officer-9", "--role", "officer"),
+    "keys": ("keys", "rotate"),
+    "policy": (
+        "policy",
+        "enact",
+        str(Path(policy.__file__).parent / "packs" / "gmo-appscloud-2018-10-22.toml"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REGISTERS)
+async def test_an_attempt_at_a_register_by_who_may_not_leaves_a_trace(office: Office, case: str) -> None:
+    assert await refused(office, *REGISTERS[case], "--by", "auditor-1") == (3, "wrong_role")
+    last = (await office.do("audit", "show", case))["events"][-1]
+    assert (last["act"], last["actor"], last["detail"]["code"]) == ("refused", "auditor-1", "wrong_role")
+
+
+async def test_an_attempt_at_what_is_held_or_at_a_change_of_it_leaves_a_trace(office: Office) -> None:
+    show = ("holdings", "show", "--service", SERVICE, "--customer-number", "C0012345", "--by", "mailroom-1")
+    assert await refused(office, *show) == (3, "wrong_role")
+    last = (await office.do("audit", "show", "holdings"))["events"][-1]
+    assert (last["actor"], last["detail"]["act"]) == ("mailroom-1", "show_holdings")
+    request_id = await receive(office)
+    file = office.desk / "changes.json"
+    file.write_text('{"changes": [{"item": "identity.fax", "to": null}]}', encoding="utf-8")
+    changing = ("request", "propose", request_id, "--decision", "grant", "--changes", str(file))
+    assert await refused(office, *changing, "--by", MAILROOM) == (3, "wrong_role")
+    last = (await office.do("audit", "show", request_id))["events"][-1]
+    assert (last["actor"], last["detail"]["act"]) == (MAILROOM, "propose_response")
 
 
 # ── what all of them share ────────────────────────────────────────────────────────────────────────────────
