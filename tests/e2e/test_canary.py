@@ -27,6 +27,7 @@ from policy.vocabulary import Phase
 from runtime.codec import ENCODING, EncryptingCodec
 from runtime.embedded.postgres import plain_url
 from tests.activities.letters.reading import squeezed, words
+from tests.commands import listed
 from tests.e2e.driving import Dev, Ran, envelope, forged_secret, payment, png, today, tracking_number, until
 from tests.e2e.searching import Search, encodings, spellings
 
@@ -56,6 +57,14 @@ WORDS = {
     "extension": "獺が延ばした理由",
     "ground": "鼬が断った理由",
     "returned mail": "燕が返した理由",
+    "changed value": "雉が改めた値",
+    "changed field": "qz7731-tsuru-field",
+    "struck out": "鷭が除いた理由",
+    "measures": "鶉が講じた措置",
+    "taking back": "鴫が取り下げた理由",
+    "unknown mail": "鴉が見失った理由",
+    "tracking file": "鷺が記した理由",
+    "reopening": "鳶が再開した理由",
     "sender's message id": "msg-qz7731-tsugumi",
 }
 # These are not kept at all, and these stand in nothing that is.
@@ -87,6 +96,7 @@ class Driven:
     def __init__(self, dev: Dev) -> None:
         self.dev = dev
         self.letters: list[Path] = []
+        self.answered: dict[str, Path] = {}
         self.typed: list[Ran] = []  # with a word on the command line, which its error may repeat
         self.answers: list[str] = []
 
@@ -102,6 +112,9 @@ class Driven:
         self._decision(request_id)
         self._post(request_id)
         self._accepted_and_withdrawn()
+        self._struck_out_and_amended()
+        self._ceased_by_other_measures()
+        self._lapsed_and_reopened()
         self._words_on_the_command_line(request_id)
         told = [
             ("request", "list"),
@@ -112,6 +125,8 @@ class Driven:
             ("retention", "due", "--on", str(today() + timedelta(days=4000))),
             ("audit", "show", request_id),
             ("retention", "certificate", request_id),
+            ("request", "documents", request_id),
+            ("holdings", "provisions"),
         ]
         for command in told:
             dev.here(*command).ok()
@@ -268,9 +283,104 @@ class Driven:
         dev.inside.wait_for(ended, Phase.RETAINED)
         assert dev.here("clock", "advance", ended, "3000d").ok()["phase"] == "DESTROYED"
 
+    def _struck_out_and_amended(self) -> None:
+        """A paper struck out and seen; an amendment read, approved, taken back, lost sight of, returned."""
+        dev, content = self.dev, self.envelope(kind="amendment", amendment="correction")
+        request_id = dev.receive(content)
+        striking = ("request", "document", request_id, 3, "struck_out", "--reason", WORDS["struck out"])
+        dev.here(*striking, by="officer-1").ok()
+        again = {"request_id": request_id, "documents": content["documents"][2:]}
+        dev.receive(content | again | {"tracking_number": tracking_number()})
+        seen = dev.folder / "scan"
+        dev.here("request", "show", request_id, "--document", 2, "--out", seen, by="officer-1").ok()
+        assert WORDS["scan"].encode() in seen.read_bytes()
+        seen.unlink()
+        dev.inside.verify(request_id)
+        dev.inside.wait_for(request_id, Phase.PREPARING)
+        wanted = {"identity.email": WORDS["changed value"], f"identity.{WORDS['changed field']}": NAME}
+        proposing = ("request", "propose", request_id, "--decision", "grant", "--changes")
+        for wrong in ({NAME: NAME}, {"changes": [{"item": NAME, "to": NAME}]}, {"changes": [NAME]}):
+            dev.here(*proposing, dev.write(wrong), by="officer-1").refused(2, "malformed")
+        idle = {"changes": [{"item": f"identity.{WORDS['changed field']}", "to": None}]}
+        dev.here(*proposing, dev.write(idle), by="officer-1").refused(3, "changes_conflict")
+        changes = dev.write({"changes": [{"item": item, "to": to} for item, to in wanted.items()]})
+        dev.here(*proposing, changes, by="approver-1").refused(3, "wrong_role")
+        self._approved(request_id, *proposing[1:], changes)
+        taking_back = ("request", "take-back", request_id, "--reason", WORDS["taking back"])
+        dev.here(*taking_back, by="approver-1").ok()
+        dev.inside.wait_for(request_id, Phase.PREPARING)
+        answer = self._approved(request_id, *proposing[1:], changes)
+        self._print("amended", answer)
+        record = ("mail", "record", answer)
+        dev.here(*record, "unknown", "--reason", WORDS["unknown mail"], by="mailroom-1").ok()
+        number = tracking_number()
+        dev.here(*record, "posted", "--tracking", number, by="mailroom-1").ok()
+        self._events_of_the_post(number)
+        dev.here("request", "confirm-address", request_id, by="officer-1").ok()
+        dev.post_letter(answer)
+        dev.inside.wait_for(request_id, Phase.RETAINED)
+
+    def _approved(self, request_id: str, *proposal: object) -> str:
+        """Proposed, read and approved; the id of the letter."""
+        dev, draft = self.dev, self.dev.folder / "draft.pdf"
+        dev.here("request", *proposal, by="officer-1").ok()
+        dev.inside.wait_for(request_id, Phase.APPROVING)
+        read = dev.here("request", "preview", request_id, "--out", draft, by="approver-1").ok()
+        assert squeezed(NAME) in words(draft.read_bytes())
+        assert draft.stat().st_mode & 0o077 == 0
+        draft.unlink()
+        dev.here("request", "approve", request_id, "--draft", read["draft"], by="approver-1").ok()
+        return dev.inside.wait_for(request_id, Phase.POSTING).letters[-1].letter_id
+
+    def _print(self, name: str, letter_id: str) -> None:
+        self.answered[name] = out = self.dev.folder / f"{letter_id}.pdf"
+        self.dev.here("mail", "print", letter_id, "--out", out, by="mailroom-1").ok()
+
+    def _events_of_the_post(self, number: str) -> None:
+        """A file of tracking events, after several that are none."""
+        dev, on = self.dev, today()
+        for wrong in (
+            f"tracking_number,event,on,{NAME}\n{number},returned,{on},{NAME}\n",
+            f"tracking_number,event,on,reason\n{NAME},{KANA},{ADDRESS},{NAME}\n",
+            f"{NAME}\n{NAME}\n",
+        ):
+            ran = dev.here("mail", "import", dev.write(wrong.encode()), by="mailroom-1")
+            assert ran.status == 2
+        told = f"tracking_number,event,on,reason\n{number},差出人に返送済み,{on},{WORDS['tracking file']}\n"
+        for encoding in ("cp932", "utf-8"):
+            dev.here("mail", "import", dev.write(told.encode(encoding)), by="mailroom-1").ok()
+
+    def _ceased_by_other_measures(self) -> None:
+        dev = self.dev
+        request_id = dev.receive(self.envelope(kind="cessation", cessation="cease_use"))
+        dev.inside.verify(request_id)
+        dev.inside.wait_for(request_id, Phase.PREPARING)
+        measures = ("--decision", "alternative", "--reason", WORDS["measures"])
+        self._print("ceased", self._approved(request_id, "propose", request_id, *measures))
+
+    def _lapsed_and_reopened(self) -> None:
+        dev = self.dev
+        request_id = dev.receive(self.envelope(documents=[{"kind": "request_form"}]))
+        dev.here("request", "verify", request_id, "--deficient", by="officer-1").ok()
+        dev.inside.wait_for(request_id, Phase.AWAITING_DOCUMENTS)
+        dev.inside.advance(request_id, timedelta(days=31))
+        dev.here("request", "reopen", request_id, "--reason", WORDS["reopening"], by="officer-1").ok()
+        dev.inside.wait_for(request_id, Phase.AWAITING_DOCUMENTS)
+
     def _words_on_the_command_line(self, request_id: str) -> None:
         dev = self.dev
+        propose = ("request", "propose", request_id, "--decision", "partial")
         self.typed = [
+            dev.here("request", "link", request_id, NAME, by="officer-1"),
+            dev.here("request", "documents", NAME),
+            dev.here("request", "confirm-address", request_id, "--letter", NAME, by="officer-1"),
+            dev.here("request", "approve", request_id, "--draft", NAME, by="approver-1"),
+            dev.here(*propose, "--withhold", f"{NAME}={NAME}", by="officer-1"),
+            dev.here(*propose, "--withhold", f"usage={NAME}", by="officer-1"),
+            dev.here(*propose, "--ground", NAME, "--service", MAIL, by="officer-1"),
+            dev.here("mail", "record", NAME, "delivered", by="mailroom-1"),
+            dev.here("holdings", "provisions", "--service", NAME),
+            dev.here("policy", "show", NAME),
             dev.here("request", "show", NAME),
             dev.here("audit", "show", NAME),
             dev.here("clock", "advance", NAME, "1d"),
@@ -378,6 +488,24 @@ def test_the_letters_written_for_the_mail_room_hold_the_name(driven: Driven) -> 
     assert all(squeezed(NAME) in text for text in texts)
     assert squeezed(MAIL) in texts[-1]
     assert all(out.stat().st_mode & 0o077 == 0 for out in driven.letters)
+
+
+def test_the_answers_tell_what_was_changed_and_what_was_done_instead(driven: Driven) -> None:
+    amended, ceased = (words(driven.answered[name].read_bytes()) for name in ("amended", "ceased"))
+    for label in ("mail", "changed value", "changed field"):
+        assert squeezed(WORDS[label]) in amended, label
+    assert squeezed(WORDS["measures"]) in ceased
+
+
+def test_every_command_answered_what_the_list_of_commands_says(driven: Driven) -> None:
+    answers = {line.command: line.answers for line in listed()}
+    seen = set()
+    for ran in driven.dev.said:
+        command = next((known for known in answers if tuple(ran.command[: len(known)]) == known), None)
+        if ran.status == 0 and command is not None:
+            seen.add(command)
+            assert answers[command] <= set(ran.document), ran.command
+    assert len(seen) >= 25, sorted(seen)
 
 
 def test_a_password_and_a_card_number_are_never_printed(driven: Driven) -> None:
