@@ -98,6 +98,16 @@ def test_without_a_stack_every_service_is_out_of_reach_and_nothing_is_lost(
         (["mail", "record", "DR-2018-000001-8-L01", "delivered", "--by", "mailroom-1"], 4, "unknown_letter"),
         (["deposits", "assign", "nothing", "DR-2018-000001-8", "--by", "accounts-1"], 4, "unknown_deposit"),
         (["audit", "show", "DR-2018-000001-8"], 4, "not_found"),
+        (["request", "documents", "DR-2018-000001-8"], 4, "unknown_request"),
+        (
+            ["request", "reopen", "DR-2018-000001-8", "--reason", "r", "--by", "officer-1"],
+            4,
+            "unknown_request",
+        ),
+        (["request", "take-back", "DR-2018-000001-8", "--by", "approver-1"], 2, "usage"),
+        (["request", "link", "DR-2018-000001-8", "not an id", "--by", "officer-1"], 2, "malformed"),
+        (["mail", "import", "/nonexistent.csv", "--by", "mailroom-1"], 2, "usage"),
+        (["policy", "show", "no-such-pack"], 4, "unknown_pack"),
     ],
 )
 def test_what_cannot_be_done_is_said_as_json_with_its_exit_code(
@@ -106,7 +116,7 @@ def test_what_cannot_be_done_is_said_as_json_with_its_exit_code(
     dev.here(*arguments).refused(status, code)
 
 
-@pytest.mark.parametrize("name", ["envelope", "holdings", "deposit", "policy-pack"])
+@pytest.mark.parametrize("name", ["envelope", "holdings", "changes", "deposit", "policy-pack"])
 def test_every_input_has_a_schema(dev: Dev, name: str) -> None:
     schema = dev.here("schema", name).ok()
     assert schema["type"] == "object"
@@ -440,8 +450,8 @@ def test_from_the_form_to_the_destruction_of_the_records(dev: Dev) -> None:
     assert (received["opened"], received["phase"]) == (False, "VERIFYING")
     dev.here("request", "verify", request_id, by="mailroom-1").refused(3, "wrong_role")
     dev.here("request", "verify", request_id, by="ghost-9").refused(3, "unknown_staff")
-    assert dev.kaiji("request", "verify", request_id, by="officer-1").ok()["request_id"] == request_id
-    dev.kaiji("request", "verify", request_id, by="officer-1").refused(3, "wrong_phase")
+    assert dev.here("request", "verify", request_id, by="officer-1").ok()["request_id"] == request_id
+    dev.here("request", "verify", request_id, by="officer-1").refused(3, "wrong_phase")
 
     status = dev.inside.wait_for(request_id, Phase.AWAITING_PAYMENT)
     invoice = status.letters[0].letter_id
@@ -449,28 +459,28 @@ def test_from_the_form_to_the_destruction_of_the_records(dev: Dev) -> None:
     assert invoice in [letter["letter_id"] for letter in queue]
     paper = dev.folder / "invoice.pdf"
     dev.here("mail", "print", invoice, "--out", paper, by="auditor-1").refused(3, "wrong_role")
-    dev.kaiji("mail", "print", invoice, "--out", paper, by="mailroom-1").ok()
+    dev.here("mail", "print", invoice, "--out", paper, by="mailroom-1").ok()
     assert paper.read_bytes().startswith(b"%PDF")
-    dev.kaiji("mail", "record", invoice, "posted", "--tracking", "131-12-38385-3", by="mailroom-1").refused(
+    dev.here("mail", "record", invoice, "posted", "--tracking", "131-12-38385-3", by="mailroom-1").refused(
         2, "bad_tracking_number"
     )
     dev.here("mail", "record", invoice, "delivered", by="mailroom-1").refused(3, "letter_state")
     dev.kaiji("mail", "record", invoice, "posted", "--tracking", tracking_number(), by="mailroom-1").ok()
-    delivered = dev.kaiji("mail", "record", invoice, "delivered", by="mailroom-1").ok()
+    delivered = dev.here("mail", "record", invoice, "delivered", by="mailroom-1").ok()
     assert (delivered["letter_id"], delivered["phase"]) == (invoice, "AWAITING_PAYMENT")
 
     assert dev.deposit(payment(status.payment_reference)).status_code == 202
     dev.inside.wait_for(request_id, Phase.PREPARING)
     propose = ("request", "propose", request_id, "--decision")
     dev.here(*propose, "refuse", by="officer-1").refused(3, "no_ground")
-    dev.kaiji(*propose, "grant", by="officer-2").ok()  # an officer who may approve, too
+    dev.here(*propose, "grant", by="officer-2").ok()  # an officer who may approve, too
     dev.inside.wait_for(request_id, Phase.APPROVING)
     dev.kaiji("request", "approve", request_id, by="officer-2").refused(3, "same_person")
     dev.here("request", "return", request_id, "--reason", "once more", by="approver-1").ok()
     dev.inside.wait_for(request_id, Phase.PREPARING)
     dev.here(*propose, "grant", by="officer-1").ok()
     dev.inside.wait_for(request_id, Phase.APPROVING)
-    dev.kaiji("request", "approve", request_id, by="approver-1").ok()
+    dev.here("request", "approve", request_id, by="approver-1").ok()
 
     status = dev.inside.wait_for(request_id, Phase.POSTING)
     answer = status.letters[-1]
@@ -483,8 +493,8 @@ def test_from_the_form_to_the_destruction_of_the_records(dev: Dev) -> None:
     assert [step["what"] for step in timeline if step["what"].startswith("letter_p")] == ["letter_posted"] * 2
 
     # held: nothing is destroyed, however late it is
-    dev.kaiji("request", "hold", request_id, "--reason", "a lawsuit", by="manager-1").ok()
-    moved = dev.kaiji("clock", "advance", request_id, "40d").ok()
+    dev.here("request", "hold", request_id, "--reason", "a lawsuit", by="manager-1").ok()
+    moved = dev.here("clock", "advance", request_id, "40d").ok()
     assert (moved["workflow_id"], moved["phase"]) == (request_id, "RETAINED")
     assert moved["today"] == str(today() + timedelta(days=40))
     assert dev.here("retention", "certificate", request_id).ok()["classes"] == []
@@ -493,7 +503,7 @@ def test_from_the_form_to_the_destruction_of_the_records(dev: Dev) -> None:
     assert request_id in [each["request_id"] for each in due]
     assert dev.kaiji("clock", "advance", request_id, "3000d").ok()["phase"] == "DESTROYED"
 
-    certificate = dev.kaiji("retention", "certificate", request_id).ok()
+    certificate = dev.here("retention", "certificate", request_id).ok()
     assert (certificate["outcome"], certificate["kept"]) == ("GRANTED", [])
     assert [done["record_class"] for done in certificate["classes"]] == [
         "identity_documents",
@@ -514,6 +524,57 @@ def test_from_the_form_to_the_destruction_of_the_records(dev: Dev) -> None:
     events = dev.here("audit", "show", request_id).ok()["events"]
     assert [event["act"] for event in events].count("refused") == 3  # by whom who may not, each on record
     assert all(event["actor"] for event in events)
+
+
+def test_a_correction_is_read_carried_out_taken_back_and_told_by_the_post(dev: Dev) -> None:
+    amendment = envelope(kind="amendment", amendment="correction")
+    request_id = dev.verified(amendment, Phase.PREPARING).request_id
+    again = dev.receive(amendment | {"tracking_number": tracking_number()})
+    assert request_id in dev.here("request", "show", again).ok()["duplicates"]
+    dev.here("request", "link", again, request_id, by="officer-1").ok()
+    assert dev.inside.wait_for(again, Phase.RETAINED).outcome == "DUPLICATE"
+
+    show = ("holdings", "show", "--service", "gmo-appscloud", "--customer-number", "C0012345")
+
+    def held() -> Any:
+        return dev.here(*show, by="officer-1").ok()["categories"]["identity"].get("fax")
+
+    changes = dev.write({"changes": [{"item": "identity.fax", "to": "03-0000-0000"}]})
+    draft = dev.folder / "draft.pdf"
+
+    def approve() -> str:
+        propose = ("request", "propose", request_id, "--decision", "grant", "--changes", changes)
+        dev.here(*propose, by="officer-1").ok()
+        dev.inside.wait_for(request_id, Phase.APPROVING)
+        read = dev.here("request", "preview", request_id, "--out", draft, by="approver-1").ok()
+        dev.here("request", "approve", request_id, "--draft", "of before", by="approver-1").refused(
+            3, "stale_draft"
+        )
+        dev.here("request", "approve", request_id, "--draft", read["draft"], by="approver-1").ok()
+        return dev.inside.wait_for(request_id, Phase.POSTING).letters[-1].letter_id
+
+    assert held() is None
+    first = approve()
+    assert held() == "03-0000-0000"
+    dev.kaiji("request", "take-back", request_id, "--reason", "once more", by="approver-1").ok()
+    dev.inside.wait_for(request_id, Phase.PREPARING)
+    assert held() is None
+    answer = approve()
+    out = dev.folder / "letters.pdf"
+    batch = dev.kaiji("mail", "batch", "--out", out, by="mailroom-1").ok()
+    assert answer in [letter["letter_id"] for letter in batch["letters"]]
+    assert first not in [letter["letter_id"] for letter in batch["letters"]]
+
+    number = tracking_number()
+    dev.here("mail", "record", answer, "posted", "--tracking", number, by="mailroom-1").ok()
+    told = f"tracking_number,event,on\n{number},引受,{today()}\n{number},お届け済み,{today()}\n"
+    events = dev.write(told.encode("cp932"))
+    done = dev.kaiji("mail", "import", events, by="mailroom-1").ok()
+    assert ([each["letter_id"] for each in done["recorded"]], done["passed_over"]) == ([answer], 1)
+    assert dev.here("mail", "import", events, by="mailroom-1").ok()["recorded"] == []
+    assert dev.inside.wait_for(request_id, Phase.RETAINED).outcome == "GRANTED"
+    assert held() == "03-0000-0000"
+    dev.here("request", "reopen", request_id, "--reason", "r", by="officer-1").refused(3, "not_lapsed")
 
 
 def test_a_withdrawal_ends_a_request_and_its_invoice(dev: Dev) -> None:
