@@ -4,6 +4,7 @@ A `Course` says how a request goes; `drive` does the next step for whatever it w
 the test wants it. What became of it is told by `outcome_of`, to be compared with a request left in peace.
 """
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -14,10 +15,17 @@ from typing import Any
 import httpx
 from temporalio.service import RPCError
 
+from policy import roles
+from policy.holdings import parse_holdings
 from policy.refusals import Code, Refusal
-from policy.vocabulary import Decision, MailEvent, Phase
+from policy.vocabulary import Capacity, Decision, MailEvent, Phase
+from policy.vocabulary import Outcome as RequestOutcome
+from records import holdings
 from runtime.errors import Unreachable
-from tests.e2e.driving import Dev, envelope, payment, tracking_number
+from starter.changes import seal_changes
+from starter.reasons import seal_reason
+from tests.e2e.driving import SAMPLE_PERSON, Dev, envelope, payment, today, tracking_number
+from tests.workflows.world import PROXY, documents
 from workflows import messages as m
 from workflows.disclosure_request import DisclosureRequest
 from workflows.messages import Status
@@ -25,9 +33,14 @@ from workflows.messages import Status
 PATIENCE = 150.0
 # Audited each time somebody says so: when Temporal dies with an act in its memory, they say it again. Its
 # effect, in the timeline, is there once.
-_SAID = {"verify_identity", "propose_response", "approve_response", "withdraw"}
+_SAID = {
+    *("verify_identity", "propose_response", "approve_response", "withdraw"),
+    *("response_taken_back", "confirm_address", "reopen"),
+}
 # What a repeat is answered when the first attempt had its effect, though nobody heard of it.
 _DONE_BY_THEN = {Code.WRONG_PHASE, Code.ALREADY_PROPOSED, Code.NOT_PROPOSED, Code.LETTER_STATE, Code.ENDED}
+_DONE_BY_THEN |= {Code.NOT_LAPSED}
+MOVED = SAMPLE_PERSON | {"address": "大阪府大阪市北区梅田1-1-1", "postal_code": "530-0001"}
 
 
 @dataclass
@@ -41,32 +54,49 @@ class Course:
     kept: int | None = None
 
     def __post_init__(self) -> None:
-        self.request_id = self.dev.receive(self._first_envelope())
+        first = self._first_envelope()
+        self.request_id = self.dev.receive(first)
         self._rest = envelope(request_id=self.request_id)
         self._rest["documents"] = self._rest["documents"][2:]
+        self._moved = first | {
+            "request_id": self.request_id,
+            "principal": MOVED,
+            "tracking_number": tracking_number(),
+        }
         self._deposit: dict[str, Any] | None = None
-        self._tracking = tracking_number()
+        self._tracking: dict[str, str] = {}
+        self._sealed: dict[str, str] = {}
 
     def _first_envelope(self) -> dict[str, Any]:
-        content = envelope()
-        if self.name == "deficient":
-            content["documents"] = content["documents"][:2]
-        return content
+        match self.name:
+            case "deficient" | "reopened":
+                return envelope(documents=envelope()["documents"][:2])
+            case "amended":
+                return envelope(kind="amendment", amendment="correction", principal=customer(self.dev))
+            case "proxy":
+                papers = documents(Capacity.PROXY, today())
+                return envelope(capacity="proxy", applicant=PROXY, documents=papers)
+        return envelope()
 
     def arrived(self, status: Status) -> bool:
         """Answered or over, and its records kept; where they were already, some of them destroyed."""
+        if self.name == "reopened" and status.outcome is RequestOutcome.LAPSED_DOCUMENTS:
+            return False
         kept = self.kept if self.kept is not None else len(status.records) + 1
         return in_phase(Phase.RETAINED)(status) and len(status.records) < kept
 
     def step(self, status: Status) -> None:
         """Do what the request waits for. Raises `Refusal`, `Unreachable`."""
         inside, request_id = self.dev.inside, self.request_id
+        happened = {milestone.what for milestone in status.timeline}
         match status.waiting.what if status.waiting else None:
             case "verification" if status.findings:
                 act = m.VerifyIdentity(by="officer-1", deficient=True)
                 inside.act(request_id, DisclosureRequest.verify_identity, act)
             case "verification":
                 inside.verify(request_id)
+            case "missing_documents" if self.name == "reopened" and "reopened" not in happened:
+                inside.advance(request_id, timedelta(days=31))
             case "missing_documents":
                 inside.receive(self._rest, self.dev.inbox)
             case "payment" if self.name == "withdrawn":
@@ -74,17 +104,61 @@ class Course:
             case "payment":
                 self._pay(status)
             case "proposal":
-                proposal = m.ProposeResponse(by="officer-1", decision=Decision.GRANT)
+                changes = self._changes() if self.name == "amended" else None
+                proposal = m.ProposeResponse(by="officer-1", decision=Decision.GRANT, changes_id=changes)
                 inside.act(request_id, DisclosureRequest.propose_response, proposal)
             case "approval":
                 approval = m.ApproveResponse(by="approver-1")
                 inside.act(request_id, DisclosureRequest.approve_response, approval)
-            case "posting":
-                inside.mail(status.letters[-1].letter_id, MailEvent.POSTED, self._tracking)
+            case "posting" if self.name == "amended" and "response_taken_back" not in happened:
+                note = self._note(roles.Act.TAKE_BACK_RESPONSE, "approver-1")
+                taking_back = m.TakeBackResponse(by="approver-1", note_id=note)
+                inside.act(request_id, DisclosureRequest.take_back_response, taking_back)
+            case "posting" | "originals":
+                letter_id = status.letters[-1].letter_id
+                number = self._tracking.setdefault(letter_id, tracking_number())
+                inside.mail(letter_id, MailEvent.POSTED, number)
+            case "delivery" if self.name == "readdressed" and "letter_returned" not in happened:
+                returned = m.RecordMail(
+                    by="mailroom-1",
+                    letter_id=status.letters[-1].letter_id,
+                    event=MailEvent.RETURNED,
+                    note_id=self._note(roles.Act.RECORD_MAIL, "mailroom-1"),
+                )
+                inside.act(request_id, DisclosureRequest.record_mail, returned)
             case "delivery":
                 inside.mail(status.letters[-1].letter_id, MailEvent.DELIVERED)
+            case "address":
+                number = inside.receive(self._moved, self.dev.inbox).envelope
+                confirming = m.ConfirmAddress(by="officer-1", envelope=number)
+                inside.act(request_id, DisclosureRequest.confirm_address, confirming)
+            case "retention" if self.name == "reopened" and status.outcome is RequestOutcome.LAPSED_DOCUMENTS:
+                reopening = m.Reopen(by="officer-1", note_id=self._note(roles.Act.REOPEN, "officer-1"))
+                inside.act(request_id, DisclosureRequest.reopen, reopening)
             case "retention":
-                inside.advance(request_id, timedelta(days=1000))
+                # the mail room is reminded every week of originals that lie there
+                days = 40 if self.name == "proxy" and "destroyed" not in happened else 1000
+                inside.advance(request_id, timedelta(days=days))
+
+    def _note(self, act: roles.Act, by: str) -> str:
+        """Why somebody acts, sealed once."""
+        if act not in self._sealed:
+            inside = self.dev.inside
+            sealing = seal_reason(inside.database, self.request_id, "理由", by=by, act=act, purpose=act.value)
+            self._sealed[act] = inside.run(sealing)
+        return self._sealed[act]
+
+    def _changes(self) -> str:
+        """What is to be changed, sealed once."""
+        if "changes" not in self._sealed:
+            inside, content = (
+                self.dev.inside,
+                b'{"changes": [{"item": "identity.fax", "to": "03-9999-0000"}]}',
+            )
+            self._sealed["changes"] = inside.run(
+                seal_changes(inside.database, inside.keyring, self.request_id, None, content, by="officer-1")
+            )
+        return self._sealed["changes"]
 
     def _pay(self, status: Status) -> None:
         if self._deposit is None:
@@ -122,6 +196,23 @@ class Course:
         raise TimeoutError(f"{self.name} {self.request_id} did not arrive")
 
 
+def customer(dev: Dev) -> dict[str, Any]:
+    """Somebody in the register whom no other request is about."""
+    number = tracking_number()
+    who = SAMPLE_PERSON | {"name": f"障害 {number}", "customer_number": f"C{number}"}
+    categories = {"identity": {"name": who["name"], "fax": "03-0000-0000"}}
+    content = json.dumps({"holdings": [{**who, "service": "gmo-appscloud", "categories": categories}]})
+
+    async def take_in() -> None:
+        inside = dev.inside
+        async with inside.database.begin() as conn:
+            file = parse_holdings(content)
+            await holdings.import_file(conn, inside.database.vault, inside.keyring, file, by="manager-1")
+
+    dev.inside.run(take_in())
+    return who
+
+
 def waits_for(what: str) -> Callable[[Status], bool]:
     return lambda status: status.waiting is not None and status.waiting.what == what
 
@@ -154,7 +245,11 @@ def outcome_of(dev: Dev, request_id: str) -> Outcome:
     )
     assert [id for id, *_ in letters] == [f"{request_id}-L{n:02d}" for n in range(1, len(letters) + 1)]
     acts = rows("SELECT act FROM audit WHERE case_id = :id", id=request_id)
-    sealed = rows("SELECT label, count(*) FROM vault WHERE case_id = :id GROUP BY label", id=request_id)
+    # not the reasons: whoever says something again may give its reason again
+    sealed = rows(
+        "SELECT label, count(*) FROM vault WHERE case_id = :id AND label <> 'note' GROUP BY label",
+        id=request_id,
+    )
     invoices = rows("SELECT total, state FROM invoices WHERE request_id = :id", id=request_id)
     gathered = rows(
         "SELECT count(*) FROM notes WHERE request_id = :id AND purpose = 'gathered'", id=request_id
