@@ -10,6 +10,8 @@ from temporalio import workflow
 from activities.casework import CaseActivities
 from activities.destruction import DestructionActivities
 from activities.messages import CloseOrder, DestroyOrder
+from policy import deadlines
+from policy.rules import OPERATOR_DEFAULT
 from policy.vocabulary import LetterKind, LetterState, Phase, RecordClass
 from workflows.acts import Acts
 from workflows.case import RecordStatus
@@ -115,7 +117,8 @@ class Retaining(Acts):
         ]
 
     async def see_the_originals_off(self) -> None:
-        """What belongs to the sender is not destroyed while it waits in the print queue to go back."""
-        await self.wait_for_staff(
-            lambda: not self.case.queued(LetterKind.ORIGINALS_RETURNED), "originals", "mailroom"
-        )
+        """What belongs to the sender is not destroyed while it waits to go back; but it waits not for ever."""
+        sent_off = lambda: not self.case.queued(LetterKind.ORIGINALS_RETURNED)  # noqa: E731
+        until = deadlines.held_until(self.case.terms, self.today)
+        if not await self.wait(sent_off, "originals", "mailroom", until, OPERATOR_DEFAULT):
+            self.note("originals_not_sent_back", clause=OPERATOR_DEFAULT)
