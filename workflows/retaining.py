@@ -117,7 +117,7 @@ class Retaining(Acts):
         ]
 
     async def see_the_originals_off(self) -> None:
-        """What belongs to the sender is not destroyed while it waits to go back; but it waits not for ever."""
+        """What belongs to the sender is not destroyed while it waits to go back, which is not for ever."""
         sent_off = lambda: not self.case.queued(LetterKind.ORIGINALS_RETURNED)  # noqa: E731
         until = deadlines.held_until(self.case.terms, self.today)
         if not await self.wait(sent_off, "originals", "mailroom", until, OPERATOR_DEFAULT):
