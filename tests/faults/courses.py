@@ -18,7 +18,7 @@ from temporalio.service import RPCError
 from policy import roles
 from policy.holdings import parse_holdings
 from policy.refusals import Code, Refusal
-from policy.vocabulary import Capacity, Decision, MailEvent, Phase
+from policy.vocabulary import Capacity, CustodyEvent, Decision, MailEvent, Phase
 from policy.vocabulary import Outcome as RequestOutcome
 from records import holdings
 from runtime.errors import Unreachable
@@ -30,16 +30,16 @@ from workflows import messages as m
 from workflows.disclosure_request import DisclosureRequest
 from workflows.messages import Status
 
-PATIENCE = 150.0
+PATIENCE = 50.0
 # Audited each time somebody says so: when Temporal dies with an act in its memory, they say it again. Its
 # effect, in the timeline, is there once.
 _SAID = {
     *("verify_identity", "propose_response", "approve_response", "withdraw"),
-    *("response_taken_back", "confirm_address", "reopen"),
+    *("response_taken_back", "confirm_address", "reopen", "record_document"),
 }
 # What a repeat is answered when the first attempt had its effect, though nobody heard of it.
 _DONE_BY_THEN = {Code.WRONG_PHASE, Code.ALREADY_PROPOSED, Code.NOT_PROPOSED, Code.LETTER_STATE, Code.ENDED}
-_DONE_BY_THEN |= {Code.NOT_LAPSED}
+_DONE_BY_THEN |= {Code.NOT_LAPSED, Code.NOTHING_TO_DECIDE}
 MOVED = SAMPLE_PERSON | {"address": "大阪府大阪市北区梅田1-1-1", "postal_code": "530-0001"}
 
 
@@ -89,10 +89,19 @@ class Course:
         """Do what the request waits for. Raises `Refusal`, `Unreachable`."""
         inside, request_id = self.dev.inside, self.request_id
         happened = {milestone.what for milestone in status.timeline}
+        to_strike = self.name == "struck" and "documents_found_deficient" not in happened
         match status.waiting.what if status.waiting else None:
             case "verification" if status.findings:
                 act = m.VerifyIdentity(by="officer-1", deficient=True)
                 inside.act(request_id, DisclosureRequest.verify_identity, act)
+            case "verification" if to_strike:
+                striking = m.RecordDocument(
+                    by="officer-1",
+                    document=3,
+                    event=CustodyEvent.STRUCK_OUT,
+                    note_id=self._note(roles.Act.RECORD_DOCUMENT, "officer-1"),
+                )
+                inside.act(request_id, DisclosureRequest.record_document, striking)
             case "verification":
                 inside.verify(request_id)
             case "missing_documents" if self.name == "reopened" and "reopened" not in happened:
@@ -119,6 +128,7 @@ class Course:
                 number = self._tracking.setdefault(letter_id, tracking_number())
                 inside.mail(letter_id, MailEvent.POSTED, number)
             case "delivery" if self.name == "readdressed" and "letter_returned" not in happened:
+                inside.receive(self._moved, self.dev.inbox)
                 returned = m.RecordMail(
                     by="mailroom-1",
                     letter_id=status.letters[-1].letter_id,

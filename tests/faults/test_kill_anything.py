@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 
 import psycopg
@@ -46,10 +47,18 @@ MORE_WAITS = [
     ("proxy", "delivery"),  # next: the originals go back
     ("proxy", "retention"),  # next: nothing is destroyed before they left
 ]
+# What somebody does and is not sure of: they say it again.
+ACTS = [
+    ("struck", "verification"),  # next: a document no longer counts, the rules look again
+    ("amended", "posting"),
+    ("readdressed", "address"),
+    ("reopened", "retention"),
+]
 LETTERS = {
     "straight": ["invoice", "response"],
     "deficient": ["deficiency", "invoice", "response"],
     "withdrawn": ["invoice", "withdrawal"],
+    "struck": ["deficiency", "invoice", "response"],
     "amended": ["response", "response"],
     "readdressed": ["invoice", "response", "response"],
     "reopened": ["deficiency", "documents_reminder", "documents_lapsed", "reopened", "invoice", "response"],
@@ -135,7 +144,9 @@ def kill(dev: Dev, part: str) -> None:
     until(lambda: dev.part(part).pid != process.pid, f"another {part}", 30)
 
 
-def lose_the_results(dev: Dev, how_many: int, tables: str = "letters, invoices, notes, certificates") -> None:
+def lose_the_results(
+    dev: Dev, how_many: int, tables: str = "letters, invoices, notes, certificates", held: float = 0
+) -> None:
     """Let so many transactions commit, and nobody hear of it.
 
     What they write is locked until all wait for it; then Temporal is frozen, they commit, and both
@@ -153,6 +164,7 @@ def lose_the_results(dev: Dev, how_many: int, tables: str = "letters, invoices, 
             return int(watcher.execute(query).fetchone()[0])  # type: ignore[index]
 
         until(lambda: busy("wait_event_type = 'Lock'") >= how_many, f"{how_many} transactions held", 7)
+        time.sleep(held)
         temporal = dev.part("temporal")
         temporal.send_signal(signal.SIGSTOP)
         holder.rollback()
@@ -182,6 +194,12 @@ def test_nothing_happens_twice_when_the_results_of_all_steps_are_lost(dev: Dev, 
     to_their_ends(courses, lambda: lose_the_results(dev, 11))
     assert sum(repeated(dev, course.request_id) for course in courses) >= 5  # the rest were local activities
     check_invoices(dev)
+    check(dev, courses, in_peace)
+
+
+def test_an_act_that_was_done_and_not_heard_of_is_said_again_and_done_once(dev: Dev, in_peace: Peace) -> None:
+    courses = everywhere(dev, ACTS)
+    to_their_ends(courses, lambda: lose_the_results(dev, len(ACTS), "audit"))
     check(dev, courses, in_peace)
 
 
