@@ -1,9 +1,11 @@
 """What was decided, done in the register of personal data: amendments and cessations (§1, §5(1))."""
 
+from pydantic import ValidationError
 from temporalio import activity
 
 from activities.holdings import search
 from activities.messages import CarriedOut, CarryOutOrder, ServiceDecision, UndoOrder
+from policy.refusals import Code, Refusal
 from policy.registry import pack
 from policy.vocabulary import Cessation, ChangeAction, Decision, Kind
 from records import changes, holdings, requests
@@ -24,12 +26,22 @@ class CarryingOutActivities:
         """Carry out each decision that needs no hand: an amendment, whole or in part, with a change list; a
         cessation granted in whole. Anything else an officer does, and tells of in the letter.
 
-        Raises `Refusal` (changes_conflict) as long as the answer to another request waits that changed the
-        same: it is repeated until then.
+        What was carried out for another decision of this request is undone before. Answers a conflict, and
+        changes nothing, where the answer to another request waits that changed the same, or the register has
+        no room for what is added.
         """
+        try:
+            return await self._carry_out(order)
+        except (Refusal, ValidationError) as conflict:
+            if isinstance(conflict, Refusal) and conflict.code is not Code.CHANGES_CONFLICT:
+                raise
+            return CarriedOut(changes=0, conflict=True)
+
+    async def _carry_out(self, order: CarryOutOrder) -> CarriedOut:
         vault = self._database.vault
         async with self._database.begin() as conn:
             await holdings.lock_register(conn)
+            await changes.undo(conn, vault, order.request_id, order.on, but=f"{order.number}/")
             request = await requests.find(conn, order.request_id)
             terms = pack(request.pack_version)
             decided = [each for each in order.decisions if _needs_no_hand(each, request.kind)]

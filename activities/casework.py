@@ -19,13 +19,13 @@ from activities.messages import (
     ReopenToRecord,
     ResponseToTakeBack,
 )
-from policy.assessment import assess, unprintable_name
+from policy.assessment import assess, proven_elsewhere, unprintable_name
 from policy.deadlines import Terms
 from policy.refusals import Code, Refusal
 from policy.registry import pack as pack_of
 from policy.retention import expiries
 from policy.roles import Act, may
-from policy.vocabulary import CustodyEvent, DocumentKind, LetterKind, MailEvent
+from policy.vocabulary import ANSWERS, CustodyEvent, DocumentKind, LetterKind, MailEvent
 from records import (
     audit,
     changes,
@@ -42,7 +42,6 @@ from records.database import Database
 from records.locks import lock
 from runtime.keys import Keyring
 
-_ANSWERS = (LetterKind.RESPONSE, LetterKind.NO_DATA, LetterKind.REDIRECT)
 _CUSTODY_OF = {MailEvent.POSTED: documents.returned, MailEvent.RETURNED: documents.came_back}
 """What becomes of the originals with the letter they lie in."""
 
@@ -66,7 +65,7 @@ class CaseActivities:
         """
         async with acting(self._database, order.request_id, order.by, Act(order.act), order.key) as conn:
             note_id = order.detail.get("note")
-            await _sealed(conn, order.request_id, None if note_id is None else str(note_id))
+            await _sealed(conn, order, Act(order.act), None if note_id is None else str(note_id))
             if changes_id := order.detail.get("changes"):
                 await changes.read_list(conn, self._database.vault, order.request_id, str(changes_id))
             if order.act == Act.LINK_DUPLICATE:
@@ -99,10 +98,10 @@ class CaseActivities:
                 event=order.event,
                 on=order.on,
                 tracking_number=order.tracking_number if posted else None,
-                reason_id=await _sealed(conn, order.request_id, order.note_id),
+                reason_id=await _sealed(conn, order, Act.RECORD_MAIL, order.note_id),
             )
             kind = (await letters.find(conn, order.letter_id)).kind
-            if posted and kind in _ANSWERS:
+            if posted and kind in ANSWERS:
                 await changes.make_final(conn, self._database.vault, order.request_id, order.on)
             if kind is LetterKind.ORIGINALS_RETURNED and order.event in _CUSTODY_OF:
                 await _CUSTODY_OF[order.event](
@@ -136,7 +135,7 @@ class CaseActivities:
         async with acting(self._database, order.request_id, order.by, Act.RECORD_DOCUMENT, order.key) as conn:
             if order.event is CustodyEvent.STRUCK_OUT and not order.note_id:
                 raise Refusal(Code.REASON_REQUIRED, "striking out a document needs a reason")
-            await _sealed(conn, order.request_id, order.note_id)
+            await _sealed(conn, order, Act.RECORD_DOCUMENT, order.note_id)
             await documents.change(
                 conn,
                 order.request_id,
@@ -159,23 +158,38 @@ class CaseActivities:
 
     @activity.defn
     async def record_address(self, order: AddressToRecord) -> bool:
-        """Confirm the address an answer came back from, or take the one that an envelope proves.
+        """Confirm the address a letter came back from, or take the one that an envelope proves.
 
-        True when the address changed: a letter goes only to an address that documents prove (§5(2)(7)).
+        True when the address is another than the letter was written to, whoever took it and whether or not
+        word of that was heard: a letter goes only to an address that documents prove (§5(2)(7)). Then the
+        letter is void; else it waits for the mail room again.
         Raises `Refusal` (unknown_staff, wrong_role, not_found, envelope_conflict, findings_open, ended).
         """
         async with acting(self._database, order.request_id, order.by, Act.CONFIRM_ADDRESS, order.key) as conn:
             done = await _done(conn, order)
             if done is not None:
                 return bool(done.detail["changed"])
-            changed = order.envelope is not None and await envelopes.take_address(
+            changed = await _changed_before(conn, order)
+            if order.envelope is not None:
+                changed |= await envelopes.take_address(
+                    conn,
+                    self._database.vault,
+                    request_id=order.request_id,
+                    number=order.envelope,
+                    by=order.by,
+                )
+            if order.held and not changed:
+                message = "that is the address the letter came back from: it is held"
+                raise Refusal(Code.LETTER_STATE, message, clause="§5(2)(7)")
+            await letters.address_checked(conn, order.letter_id, changed=changed, on=order.on)
+            await _audited(
                 conn,
-                self._database.vault,
-                request_id=order.request_id,
-                number=order.envelope,
-                by=order.by,
+                order,
+                Act.CONFIRM_ADDRESS.value,
+                letter=order.letter_id,
+                envelope=order.envelope,
+                changed=changed,
             )
-            await _audited(conn, order, Act.CONFIRM_ADDRESS.value, envelope=order.envelope, changed=changed)
         return changed
 
     @activity.defn
@@ -189,7 +203,7 @@ class CaseActivities:
         async with acting(self._database, order.request_id, order.by, act, order.key) as conn:
             if await _done(conn, order) is not None:
                 return
-            await _sealed(conn, order.request_id, order.note_id)
+            await _sealed(conn, order, act, order.note_id)
             if not await letters.cancel(conn, (order.letter_id,), order.on):
                 message = "the answer is not in the print queue any more: it can no longer be taken back"
                 raise Refusal(Code.LETTER_STATE, message, clause="§5(2)(7)")
@@ -205,7 +219,7 @@ class CaseActivities:
         async with acting(self._database, order.request_id, order.by, Act.REOPEN, order.key) as conn:
             if await _done(conn, order) is not None:
                 return
-            await _sealed(conn, order.request_id, order.note_id)
+            await _sealed(conn, order, Act.REOPEN, order.note_id)
             await retention.check_complete(conn, order.request_id)
             await requests.reopen(conn, order.request_id)
             await _audited(conn, order, Act.REOPEN.value, number=order.number, note=order.note_id)
@@ -218,7 +232,7 @@ class CaseActivities:
         """
         act = Act.RELEASE_HOLD if order.release else Act.PLACE_HOLD
         async with acting(self._database, order.request_id, order.by, act, order.key) as conn:
-            await _sealed(conn, order.request_id, order.note_id)
+            await _sealed(conn, order, act, order.note_id)
             if order.release:
                 await retention.release_hold(
                     conn, request_id=order.request_id, number=order.number, by=order.by, on=order.on
@@ -244,12 +258,14 @@ class CaseActivities:
     @activity.defn
     async def assess_documents(self, request_id: str) -> Assessed:
         """Judge all documents attached to a request by the pack it was first received under (§5(2)(3), (4)),
-        whatever has come into force since.
+        whatever has come into force since. A proof of another address than that on file proves nothing.
         """
         async with self._database.begin() as conn:
             request = await requests.find(conn, request_id)
             attached = [e for e in await envelopes.list_envelopes(conn, request_id) if e.attached]
             papers = await documents.attached_documents(conn, request_id)
+            elsewhere = await envelopes.from_elsewhere(conn, self._database.vault, request_id)
+            counting = await documents.counting_documents(conn, request_id, request.capacity, elsewhere)
             people = await requests.parties(conn, self._database.vault, request_id)
             pack = pack_of(request.pack_version)
             originals = await documents.originals(conn, request_id) if pack.originals.returned else []
@@ -263,7 +279,9 @@ class CaseActivities:
                     received_on=attached[0].received_on,
                 )
         born_on = people.principal.born_on if people is not None else None
-        findings = assess(papers, request.capacity, pack, principal_born_on=born_on).findings
+        findings = assess(counting, request.capacity, pack, principal_born_on=born_on).findings
+        if len(counting) < len(papers):
+            findings = proven_elsewhere(findings, request.capacity, pack)
         if people is not None and any(unprintable_fields(people.principal, people.applicant)):
             findings += (unprintable_name(DocumentKind.REQUEST_FORM),)
         return Assessed(
@@ -275,6 +293,7 @@ class CaseActivities:
             services=request.services,
             envelopes=len(attached),
             received_on=max((envelope.received_on for envelope in attached), default=None),
+            arrived_on=min((envelope.received_on for envelope in attached), default=None),
             complete=not findings,
             findings=findings,
             originals=len(originals),
@@ -320,6 +339,15 @@ async def _done(conn: AsyncConnection, order: _Order) -> audit.Event | None:
     return await audit.recorded(conn, order.request_id, order.key)
 
 
+async def _changed_before(conn: AsyncConnection, order: AddressToRecord) -> bool:
+    """Whether another address was taken since this letter was written, and nobody heard of it."""
+    return any(
+        event.act == Act.CONFIRM_ADDRESS and event.detail.get("changed")
+        for event in await audit.events(conn, order.request_id)
+        if event.detail.get("letter") == order.letter_id
+    )
+
+
 async def _check_may_check_addresses(conn: AsyncConnection, by: str) -> None:
     """A returned letter goes out again once an officer has checked its address, or posts it themselves."""
     if not may(await staff.roles_of(conn, by), Act.CONFIRM_ADDRESS):
@@ -329,11 +357,16 @@ async def _check_may_check_addresses(conn: AsyncConnection, by: str) -> None:
         raise Refusal(Code.ADDRESS_NOT_CONFIRMED, message, clause="§5(2)(7)")
 
 
-async def _sealed(conn: AsyncConnection, request_id: str, note_id: str | None) -> UUID | None:
-    """Where the note of an act is sealed: an act rests on no other notes than its request's."""
+async def _sealed(
+    conn: AsyncConnection,
+    order: _Order | ActToRecord | MailToRecord | HoldToRecord,
+    act: Act,
+    note_id: str | None,
+) -> UUID | None:
+    """Where the note of an act is sealed: an act rests on what its actor wrote for it, and nothing else."""
     if note_id is None:
         return None
     try:
-        return await notes.sealed_as(conn, request_id, UUID(note_id))
+        return await notes.sealed_as(conn, order.request_id, UUID(note_id), act=act, by=order.by)
     except ValueError:
         raise Refusal(Code.MALFORMED, "a note is named by its id") from None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from activities.letters.characters import printable
 from activities.letters.content import (
     Addressee,
     BankAccount,
@@ -38,7 +39,6 @@ from activities.letters.content import (
     StandingEndedLetter,
     WithdrawalLetter,
 )
-from activities.letters.names import printable
 from activities.messages import LetterOrder
 from policy.deadlines import Terms, reopenable_until
 from policy.findings import Finding

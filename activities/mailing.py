@@ -12,7 +12,7 @@ from activities.letters.content import EnclosedOriginal, Letter, ServiceResponse
 from activities.letters.render import page_count, render_letter
 from activities.messages import Cancelled, CancelOrder, LetterOrder, LetterQueued
 from policy.registry import pack
-from policy.vocabulary import LetterKind, RecordClass
+from policy.vocabulary import ANSWERS, LetterKind, RecordClass
 from records import audit, documents, envelopes, invoices, letters, notes, requests
 from records.database import Database
 
@@ -37,24 +37,40 @@ class MailingActivities:
             number = await letters.number(conn, order.request_id, order.key)
             if not number.queued:
                 file = await open_file(conn, self._database, order, number.letter_id)
+                await self._clear_for(conn, order)
                 await queue(conn, self._database, order, compose(order, file))
-        return LetterQueued(letter_id=number.letter_id)
+        return LetterQueued(letter_id=number.letter_id, cancelled=number.cancelled)
+
+    async def _clear_for(self, conn: AsyncConnection, order: LetterOrder) -> None:
+        """Of two answers one is wrong: an answer that is queued still, as a reset can leave it, gives way."""
+        if order.kind not in ANSWERS:
+            return
+        queued = [
+            letter.id
+            for letter in await letters.list_queued(conn, request_id=order.request_id)
+            if letter.kind in ANSWERS
+        ]
+        await _cancel(conn, CancelOrder(request_id=order.request_id, on=order.on, letters=tuple(queued)))
 
     @activity.defn
     async def cancel_letters(self, order: CancelOrder) -> Cancelled:
         """Take letters from the print queue; what is posted, or may be, stays."""
         async with self._database.begin() as conn:
-            cancelled = await letters.cancel(conn, order.letters, order.on)
-            for letter_id in cancelled:
-                await audit.append(
-                    conn,
-                    order.request_id,
-                    actor=audit.AUTOMATIC,
-                    act="letter_cancelled",
-                    detail={"letter": letter_id, "on": order.on.isoformat()},
-                    key=f"cancelled/{letter_id}",
-                )
-        return Cancelled(letters=cancelled)
+            return Cancelled(letters=await _cancel(conn, order))
+
+
+async def _cancel(conn: AsyncConnection, order: CancelOrder) -> tuple[str, ...]:
+    cancelled = await letters.cancel(conn, order.letters, order.on)
+    for letter_id in cancelled:
+        await audit.append(
+            conn,
+            order.request_id,
+            actor=audit.AUTOMATIC,
+            act="letter_cancelled",
+            detail={"letter": letter_id, "on": order.on.isoformat()},
+            key=f"cancelled/{letter_id}",
+        )
+    return cancelled
 
 
 async def queue(conn: AsyncConnection, database: Database, order: LetterOrder, letter: Letter) -> None:

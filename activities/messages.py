@@ -81,13 +81,17 @@ class DocumentToRecord(Message):
 
 
 class AddressToRecord(Message):
-    """An officer confirms the address an answer came back from, or takes the one that an envelope proves."""
+    """An officer confirms the address a letter came back from, or takes the one that an envelope proves;
+    only another address helps a letter that is `held`.
+    """
 
     request_id: str
     by: str
     key: str
     on: date
+    letter_id: str
     envelope: int | None = None
+    held: bool = False
 
 
 class ReopenToRecord(Message):
@@ -143,6 +147,7 @@ class Assessed(Message):
     services: tuple[str, ...]
     envelopes: int
     received_on: date | None
+    arrived_on: date | None = None  # the first of its envelopes
     complete: bool
     findings: tuple[Finding, ...] = ()
     originals: int = 0  # documents that go back to the sender when the procedure ends
@@ -203,9 +208,12 @@ class CarryOutOrder(Message):
 
 
 class CarriedOut(Message):
-    """How many changes the register has of this request."""
+    """How many changes the register has of this request; `conflict` when it could not be changed as decided,
+    and nothing was.
+    """
 
     changes: int
+    conflict: bool = False
 
 
 class UndoOrder(Message):
@@ -320,9 +328,12 @@ class LetterOrder(Message):
 
 
 class LetterQueued(Message):
-    """The letter waits in the print queue, under the number that the records gave it."""
+    """The letter waits in the print queue, under the number that the records gave it; or it was `cancelled`
+    before, and stays so.
+    """
 
     letter_id: str
+    cancelled: bool = False
 
 
 class CancelOrder(Message):

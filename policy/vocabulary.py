@@ -203,6 +203,10 @@ class LetterKind(StrEnum):
     ORIGINALS_RETURNED = "originals_returned"
 
 
+ANSWERS = frozenset({LetterKind.RESPONSE, LetterKind.NO_DATA, LetterKind.REDIRECT})
+"""The letters that answer a request."""
+
+
 class LetterState(StrEnum):
     """Where a letter is; `unknown`: nobody is sure that it was posted; `cancelled`: off the queue."""
 

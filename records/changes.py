@@ -199,10 +199,15 @@ async def cease(
                 await _record(conn, work, key, subject, action=action, item=recipient)
 
 
-async def undo(conn: AsyncConnection, vault: Vault, request_id: str, on: date) -> None:
-    """Bring back what a request changed and is not final; nothing else, and nothing twice. Audited."""
+async def undo(
+    conn: AsyncConnection, vault: Vault, request_id: str, on: date, *, but: str | None = None
+) -> None:
+    """Bring back what a request changed and is not final; nothing else, and nothing twice. Audited.
+
+    With `but`, what was carried out under a key that begins so stays.
+    """
     await holdings.lock_register(conn)
-    for row in reversed(await _applied(conn, request_id)):
+    for row in reversed(await _applied(conn, request_id, but=but)):
         await _end(conn, request_id, row, State.UNDONE, on)
         if not await holdings.exists(conn, row.subject_id):
             continue  # another request has deleted it for good
@@ -238,10 +243,12 @@ async def of_request(conn: AsyncConnection, request_id: str) -> list[ChangeRow]:
 _COLUMNS = [holding_changes.c[name] for name in _Row.model_fields]
 
 
-async def _applied(conn: AsyncConnection, request_id: str) -> list[_Row]:
+async def _applied(conn: AsyncConnection, request_id: str, *, but: str | None = None) -> list[_Row]:
     applied = select(*_COLUMNS).where(
         holding_changes.c.request_id == request_id, holding_changes.c.state == State.APPLIED
     )
+    if but is not None:
+        applied = applied.where(~holding_changes.c.key.startswith(but, autoescape=True))
     rows = await conn.execute(applied.order_by(holding_changes.c.number))
     return [_Row.model_validate(row._asdict()) for row in rows]
 

@@ -5,7 +5,7 @@ the identity documents are kept; its custody, a list of what became of it in our
 and lasts as long as the request's file.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
@@ -15,10 +15,10 @@ from sqlalchemy import ColumnElement, Row, Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from policy.assessment import SubmittedDocument, submitted_documents
+from policy.assessment import OF_AN_ADDRESS, SubmittedDocument, sender_of, submitted_documents
 from policy.envelope import Envelope
 from policy.refusals import Code, Refusal
-from policy.vocabulary import CustodyEvent, DocumentKind, Holder, Medium, RecordClass
+from policy.vocabulary import Capacity, CustodyEvent, DocumentKind, Holder, Medium, RecordClass
 from records.locks import lock
 from records.scans import scan_type
 from records.tables import custody, documents, envelopes
@@ -146,11 +146,20 @@ async def find(conn: AsyncConnection, request_id: str, number: int) -> DocumentR
 
 
 async def attached_documents(conn: AsyncConnection, request_id: str) -> list[SubmittedDocument]:
-    """The documents that count: those of all attached envelopes but what was struck out or replaced.
+    """The documents of all attached envelopes but what was struck out or replaced, in the order they came."""
+    return await _submitted(conn, _attached(request_id))
 
-    They stand in the order they came; the rules judge them together.
+
+async def counting_documents(
+    conn: AsyncConnection, request_id: str, capacity: Capacity, elsewhere: Collection[UUID]
+) -> list[SubmittedDocument]:
+    """The attached documents that count: the rules judge them together.
+
+    What proves the sender's address in an envelope from ``elsewhere`` proves another than the one on file,
+    where the letters go.
     """
-    return await _submitted(conn, (documents.c.request_id == request_id) & envelopes.c.attached)
+    proof = documents.c.kind.in_(OF_AN_ADDRESS) & (documents.c.holder == sender_of(capacity))
+    return await _submitted(conn, _attached(request_id) & ~(proof & documents.c.envelope_id.in_(elsewhere)))
 
 
 async def of_envelope(conn: AsyncConnection, envelope_id: UUID) -> list[SubmittedDocument]:
@@ -342,6 +351,10 @@ async def _lock(conn: AsyncConnection, request_id: str) -> None:
 async def _known(conn: AsyncConnection, request_id: str, key: str) -> bool:
     wanted = select(custody.c.seq).where(custody.c.request_id == request_id, custody.c.key == key)
     return await conn.scalar(wanted) is not None
+
+
+def _attached(request_id: str) -> ColumnElement[bool]:
+    return (documents.c.request_id == request_id) & envelopes.c.attached
 
 
 async def _submitted(conn: AsyncConnection, wanted: ColumnElement[bool]) -> list[SubmittedDocument]:

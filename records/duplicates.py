@@ -29,7 +29,7 @@ def principal_index(keyring: Keyring, principal: Party) -> str:
 async def find(
     conn: AsyncConnection, vault: Vault, keyring: Keyring, request: RequestRow, *, received_on: date
 ) -> tuple[str, ...]:
-    """Other requests of the same principal for the same: kind, and at least one service; the latest first.
+    """Other requests of the same principal that ask for all that this one asks for; the latest first.
 
     Those that are open, or were closed with an answer no longer before the receipt of this one than the
     pack's window; at most 20. Empty where nobody knows yet who the principal is.
@@ -44,7 +44,8 @@ async def find(
             requests.c.principal_index == principal_index(keyring, people.principal),
             requests.c.id != request.id,
             requests.c.kind == request.kind,
-            requests.c.services.overlap(list(request.services)),
+            requests.c.services.contains(list(request.services)),  # it answers all of this one
+            requests.c.subject_matter == request.subject_matter,
             or_(requests.c.closed_on.is_(None), requests.c.closed_on >= since),
             func.coalesce(requests.c.outcome, "").not_in(UNANSWERED),
             requests.c.duplicate_of.is_(None),

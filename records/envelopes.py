@@ -225,6 +225,21 @@ async def list_envelopes(conn: AsyncConnection, request_id: str) -> list[Envelop
     return [EnvelopeRow(*row) for row in rows]
 
 
+async def from_elsewhere(conn: AsyncConnection, vault: Vault, request_id: str) -> list[UUID]:
+    """The attached envelopes whose sender gives another address than the one on file."""
+    people = await parties(conn, vault, request_id)
+    if people is None:
+        return []
+    rows = await conn.execute(
+        select(envelopes.c.id, envelopes.c.content_id).where(
+            envelopes.c.request_id == request_id, envelopes.c.attached
+        )
+    )
+    sent = [(row.id, await vault.unseal_model(conn, row.content_id, Envelope)) for row in rows.all()]
+    on_file = fold(people.sender.address)
+    return [id for id, envelope in sent if fold(envelope.sender.address) != on_file]
+
+
 async def _locked(conn: AsyncConnection, request_id: str) -> Row[tuple[object, ...]]:
     row = (
         await conn.execute(select(requests).where(requests.c.id == request_id).with_for_update())

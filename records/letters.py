@@ -45,6 +45,7 @@ class Number:
 
     letter_id: str
     queued: bool
+    cancelled: bool = False
 
 
 async def number(conn: AsyncConnection, request_id: str, key: str) -> Number:
@@ -55,11 +56,13 @@ async def number(conn: AsyncConnection, request_id: str, key: str) -> Number:
     """
     await lock(conn, f"letters/{request_id}")
     rows = (
-        await conn.execute(select(letters.c.id, letters.c.key).where(letters.c.request_id == request_id))
+        await conn.execute(
+            select(letters.c.id, letters.c.key, letters.c.state).where(letters.c.request_id == request_id)
+        )
     ).all()
     for row in rows:
         if row.key == key:
-            return Number(row.id, queued=True)
+            return Number(row.id, queued=True, cancelled=row.state == LetterState.CANCELLED)
     last = max((int(row.id.rpartition("-L")[2]) for row in rows), default=0)
     return Number(f"{request_id}-L{last + 1:02d}", queued=False)
 
@@ -134,12 +137,12 @@ async def by_tracking(
     """The letter of which the post tells something that happened ``on`` that day; None where it is not ours.
 
     Numbers are reused: the posting date tells letters apart. Without it, it is one posted by that day rather
-    than later, still under way rather than ended, posted last rather than before.
+    than later, and the last of those.
     """
     condition = letters.c.tracking_number == tracking_number
     if posted_on is not None:
         condition &= letters.c.posted_on == posted_on
-    best = (letters.c.posted_on <= on, letters.c.state == LetterState.POSTED, letters.c.posted_on)
+    best = (letters.c.posted_on <= on, letters.c.posted_on)
     query = select(letters).where(condition).order_by(*(each.desc() for each in best)).limit(1)
     row = (await conn.execute(query)).one_or_none()
     return None if row is None else _letter(row)
@@ -173,6 +176,15 @@ async def cancel(conn: AsyncConnection, letter_ids: Sequence[str], on: date) -> 
     return tuple(await conn.scalars(cancelled.order_by(letters.c.id)))
 
 
+async def address_checked(conn: AsyncConnection, letter_id: str, *, changed: bool, on: date) -> None:
+    """A letter that came back waits for the mail room again; with another address it is void."""
+    changes: dict[str, object] = (
+        {"state": LetterState.CANCELLED, "ended_on": on} if changed else {"state": LetterState.QUEUED}
+    )
+    returned = (letters.c.id == letter_id) & (letters.c.state == LetterState.RETURNED)
+    await conn.execute(update(letters).where(returned).values(changes))
+
+
 async def mark(
     conn: AsyncConnection,
     letter_id: str,
@@ -195,6 +207,8 @@ async def mark(
     if _recorded(row, event, on, tracking_number):
         return False
     state = LetterState(row.state)
+    if event is MailEvent.POSTED:
+        await _check_number_is_free(conn, letter_id, tracking_number or "", on)
     before = row.ended_on or row.posted_on or row.queued_on
     if not may_happen(event, state) or on < before:
         raise Refusal(
@@ -225,6 +239,21 @@ def _recorded(row: Row[tuple[object, ...]], event: MailEvent, on: date, tracking
             return LetterState(row.state) is LetterState.UNKNOWN
         case MailEvent.NOT_POSTED:  # it is not: whether somebody was unsure before no longer shows
             return row.state in (LetterState.QUEUED, LetterState.RETURNED)
+
+
+async def _check_number_is_free(
+    conn: AsyncConnection, letter_id: str, tracking_number: str, on: date
+) -> None:
+    """Numbers are used again, but not on one day."""
+    await lock(conn, f"posted/{tracking_number}/{on}")
+    other = await conn.scalar(
+        select(letters.c.id).where(
+            letters.c.tracking_number == tracking_number, letters.c.posted_on == on, letters.c.id != letter_id
+        )
+    )
+    if other is not None:
+        message = f"{other} was posted on {on} under this tracking number: read it again from the label"
+        raise Refusal(Code.LETTER_STATE, message)
 
 
 async def _row(conn: AsyncConnection, letter_id: str, *, lock: bool) -> Row[tuple[object, ...]]:

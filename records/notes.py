@@ -6,6 +6,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from policy.refusals import Code, Refusal
+from policy.roles import Act
 from policy.vocabulary import RecordClass
 from records.locks import lock
 from records.tables import notes
@@ -28,7 +29,7 @@ async def write(
 ) -> UUID:
     """Seal a note of a request; answers its id. A repeat under the same ``id`` keeps what is written.
 
-    ``purpose`` is what it is for (ground, return, hold, extension, gathered, …), at most 32 characters.
+    ``purpose`` is what it is for: the act of staff that it is the reason of, or ``gathered``, ``changes``.
     Raises ``Refusal`` (malformed) when the id belongs to a note of another request or purpose.
     """
     note_id = id or uuid4()
@@ -51,15 +52,18 @@ async def write(
     return note_id
 
 
-async def sealed_as(conn: AsyncConnection, request_id: str, id: UUID) -> UUID:
-    """The vault's id of a reason somebody wrote for this request.
+async def sealed_as(conn: AsyncConnection, request_id: str, id: UUID, *, act: Act, by: str) -> UUID:
+    """The vault's id of the reason that somebody wrote for this act on this request.
 
-    What was gathered for a response is no reason: nobody gets it printed by naming it as one. Raises
-    ``Refusal`` (not_found) when the request has no such note.
+    Nothing else is a reason: nobody gets it printed by naming it as one. Raises ``Refusal`` (not_found) when
+    the request has no such note.
     """
     content_id: UUID | None = await conn.scalar(
         select(notes.c.content_id).where(
-            notes.c.id == id, notes.c.request_id == request_id, notes.c.purpose != GATHERED
+            notes.c.id == id,
+            notes.c.request_id == request_id,
+            notes.c.purpose == act,
+            notes.c.written_by == by,
         )
     )
     if content_id is None:

@@ -17,7 +17,7 @@ from policy.deadlines import Terms
 from policy.refusals import Code, Refusal
 from policy.registry import pack
 from policy.retention import Expiry, expiries
-from policy.vocabulary import LetterKind, LetterState, RecordClass
+from policy.vocabulary import ANSWERS, LetterState, RecordClass
 from records import audit, documents, requests
 from records.ledger import case_id
 from records.locks import lock
@@ -38,8 +38,6 @@ from records.tables import (
 from records.tables import documents as document_rows
 from records.tables import requests as request_rows
 from records.vault import Vault
-
-_ANSWERS = (LetterKind.RESPONSE, LetterKind.NO_DATA, LetterKind.REDIRECT)
 
 
 @dataclass(frozen=True)
@@ -104,15 +102,17 @@ async def destroy_class(
     """Destroy a class of a request's records; a repeat answers the certificate of the first time. Audited.
 
     Payment records include the deposits credited to the request. Raises ``Refusal``: on_hold,
-    unknown_request.
+    unknown_request; wrong_phase while the request is open.
     """
     await _lock_holds(conn, request_id)
-    await requests.find(conn, request_id)
+    request = await requests.find(conn, request_id)
     done = [found for found in await certificate(conn, request_id) if found.record_class is record_class]
     if done:
         return done[0]
     if await _is_held(conn, request_id):
         raise Refusal(Code.ON_HOLD, "a legal hold stands against the destruction: it must be released first")
+    if request.closed_on is None:
+        raise Refusal(Code.WRONG_PHASE, "the request is open in the records: nothing of it is destroyed")
     cases = [request_id]
     rows: dict[str, int] = {}
     if record_class is RecordClass.PAYMENT_RECORDS:
@@ -310,7 +310,7 @@ async def delivered_on(conn: AsyncConnection, request_id: str) -> date | None:
     day: date | None = await conn.scalar(
         select(func.max(letters.c.ended_on)).where(
             letters.c.request_id == request_id,
-            letters.c.kind.in_(_ANSWERS),
+            letters.c.kind.in_(ANSWERS),
             letters.c.state == LetterState.DELIVERED,
         )
     )

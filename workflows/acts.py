@@ -25,7 +25,7 @@ class Acts(Identifying, Deciding, Posting, Keeping):
     @workflow.signal
     def payment_received(self, fact: PaymentReceived | None = None) -> None:
         """The ledger of deposits changed (§5(2)(6))."""
-        if fact is None:
+        if not isinstance(fact, PaymentReceived):
             return
         self.case.ledger_changes += 1
         self.note("deposit_noticed", clause="§5(2)(6)", ref=fact.deposit_id)

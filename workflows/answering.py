@@ -1,7 +1,7 @@
 """§5(2)(7): the answer goes out by certified mail, arrives, or comes back."""
 
 from policy import deadlines
-from policy.vocabulary import LetterKind, LetterState, Outcome, Phase
+from policy.vocabulary import ANSWERS, LetterKind, LetterState, Outcome, Phase
 from workflows.acts import Acts
 
 _OUT_OF_THE_QUEUE = (LetterState.POSTED, LetterState.UNKNOWN)
@@ -25,8 +25,13 @@ class Answering(Acts):
         case = self.case
         kind, clause = self.answer_kind()
         drafts = tuple(service.draft_id for service in case.in_play if service.draft_id)
+        case.answer_address = case.addresses
         about = (*drafts, f"address {case.addresses}")
         case.answer = await self.send(self.letter(kind, drafts=drafts), clause, about=about)
+        if self.letter_is(case.answer, LetterState.CANCELLED):  # taken back, before a reset forgot that
+            case.answer = None
+            for service in case.in_play:
+                case.undecide(service.service)
 
     async def await_posting(self) -> None:
         """The mail room posts it; where nobody is sure whether it did, somebody finds out."""
@@ -38,11 +43,18 @@ class Answering(Acts):
                 )
             else:
                 await self.wait_for_staff(
-                    lambda: self.case.answer != answer or self.letter_is(answer, *_OUT_OF_THE_QUEUE),
+                    lambda: (
+                        self.case.answer != answer
+                        or self.letter_is(answer, *_OUT_OF_THE_QUEUE)
+                        or self.case.answer_address != self.case.addresses
+                    ),
                     "posting",
                     "mailroom",
                     clause,
                 )
+            if self.case.answer == answer and self.case.answer_address != self.case.addresses:
+                await self.clear_the_queue(*ANSWERS)
+                await self.write_the_answer()
 
     async def see_the_answer_arrive(self) -> None:
         """Delivered; or returned, posted once more to an address that was checked, and then held."""
@@ -75,19 +87,17 @@ class Answering(Acts):
         """An officer confirms the address on file, or the documents prove another one; False when the answer
         was held long enough.
         """
-        case, addresses = self.case, self.case.addresses
+        case = self.case
         reason = "the answer came back: the address is to be checked"
         self.switch_clock(self.today, runs=False, reason=reason, clause="§5(2)(7)")
-        checked = lambda: (letter := case.letter(answer)) is not None and letter.address_checked  # noqa: E731
+        checked = lambda: not self.letter_is(answer, LetterState.RETURNED)  # noqa: E731
         held = case.returns > case.terms.reposts
         what, who = ("held", "requester") if held else ("address", "officer")
         until = deadlines.held_until(case.terms, self.today)
         if not await self.wait(checked, what, who, until, "§5(2)(7)"):
             return False
         self.switch_clock(self.today, runs=True, reason="the address is checked", clause="§5(2)(7)")
-        if case.addresses > addresses:
-            await self.write_the_answer()
-        return True
+        return True  # to another address it is written anew before it is posted
 
     def answer_kind(self) -> tuple[LetterKind, str]:
         outcomes = {service.outcome for service in self.case.services}

@@ -12,6 +12,7 @@ from policy.clock import Clock
 from policy.deadlines import Terms
 from policy.findings import Finding
 from policy.vocabulary import (
+    ANSWERS,
     Capacity,
     Kind,
     Language,
@@ -24,9 +25,6 @@ from policy.vocabulary import (
     SubjectMatter,
 )
 from workflows.messages import HoldStatus, LetterStatus, Milestone, ServiceStatus
-
-ANSWERS = frozenset({LetterKind.RESPONSE, LetterKind.NO_DATA, LetterKind.REDIRECT})
-"""The letters that answer a request."""
 
 
 class RecordStatus(BaseModel):
@@ -64,6 +62,7 @@ class Case(BaseModel):
     looked_at: int = 0
     envelopes: int = 0
     received_on: date | None = None
+    arrived_on: date | None = None
     findings: list[Finding] = []
     complete: bool = False
     originals: int = 0
@@ -83,9 +82,9 @@ class Case(BaseModel):
     # the answer
     drafts: int = 0
     answer: str | None = None  # id of the letter that answers
-    carried_out: int = 0  # changes of the register
     returns: int = 0  # how often an answer came back
     addresses: int = 0  # how often another address was proven
+    answer_address: int = 0  # which of them the answer is written to
     allowance: int  # business days to answer in
     extensions: int = 0
 
@@ -128,6 +127,7 @@ class Case(BaseModel):
             self.services = [ServiceStatus(service=name) for name in found.services]
         self.envelopes = found.envelopes
         self.received_on = found.received_on
+        self.arrived_on = found.arrived_on
         self.complete = found.complete
         self.findings = list(found.findings)
         self.originals = found.originals
@@ -155,6 +155,21 @@ class Case(BaseModel):
     def update_letter(self, letter_id: str, **changes: object) -> None:
         """Change what is known of one letter."""
         self.letters = [x.model_copy(update=changes) if x.letter_id == letter_id else x for x in self.letters]
+
+    def undecide(self, name: str) -> None:
+        """Forget what was proposed and approved for one service: it is decided anew."""
+        self.update_service(
+            name,
+            decision=None,
+            ground=None,
+            withhold=(),
+            note_id=None,
+            changes_id=None,
+            proposed_by=None,
+            approved_by=None,
+            draft_id=None,
+            outcome=None,
+        )
 
     def letters_of(self, *kinds: LetterKind) -> list[LetterStatus]:
         """The letters of these kinds, the oldest first."""

@@ -95,10 +95,9 @@ class Casework:
 
         `until` is what operators see. Raises `Ended` when somebody ends the request in the meantime.
         """
-        may_end = self.may_end
 
         def over() -> bool:
-            return ready() or (may_end and self.case.ending is not None)
+            return ready() or self.ends
 
         if not over():
             self.waiting = Wait(what=what, who=who, until=end_of_day(until), clause=clause)
@@ -110,13 +109,17 @@ class Casework:
                     timeout_summary=explanation.timer(self.waiting),
                 )
             self.waiting = None
-        if may_end:
-            self.heed_an_ending()
+        self.heed_an_ending()
         return ready()
+
+    @property
+    def ends(self) -> bool:
+        """Whether somebody has ended the request, and it has not heeded that yet."""
+        return self.case.outcome is None and self.case.ending is not None
 
     def heed_an_ending(self) -> None:
         """Raise `Ended` when the requester has withdrawn, or somebody else has ended the request."""
-        if self.case.ending is not None:
+        if self.ends and self.case.ending is not None:
             letter, clause = _ENDINGS[self.case.ending]
             raise Ended(self.case.ending, letter, clause)
 
@@ -163,11 +166,6 @@ class Casework:
             else:
                 self.note("overdue", clause=clause, ref=what)
                 turn, wake = "manager", start_of_day(self.today + pause)
-
-    @property
-    def may_end(self) -> bool:
-        """A request may end before its answer is posted, not after."""
-        return self.case.outcome is None and not self.case.answer_left
 
     # ── showing ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -251,6 +249,8 @@ class Casework:
         summary = f"Render the {explanation.words(letter.kind)} letter and queue it for the mail room"
         queued = await self.do(MailingActivities.queue_letter, order, summary)
         self.list_letter(queued.letter_id, letter.kind)
+        if queued.cancelled:
+            self.case.update_letter(queued.letter_id, state=LetterState.CANCELLED, ended_on=self.today)
         self.note("letter_queued", clause=clause, ref=queued.letter_id)
         return queued.letter_id
 

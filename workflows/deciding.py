@@ -24,17 +24,6 @@ from workflows.messages import (
 )
 from workflows.recording import record, refuse
 
-_UNDECIDED = {
-    "decision": None,
-    "ground": None,
-    "withhold": (),
-    "note_id": None,
-    "changes_id": None,
-    "proposed_by": None,
-    "approved_by": None,
-    "draft_id": None,
-}
-
 
 class Deciding(Acting):
     """The updates about the answer."""
@@ -83,6 +72,11 @@ class Deciding(Acting):
                 refuse(Code.GROUND_NOT_APPLICABLE, "what is granted in whole has no ground")
         elif act.decision is Decision.ALTERNATIVE:
             self._check_alternative(act)
+        elif act.decision is Decision.PARTIAL and self.case.kind is Kind.CESSATION and act.note_id is None:
+            refuse(
+                Code.REASON_REQUIRED,
+                "say what is done by hand, and what not (--reason TEXT)",
+            )
         elif act.ground is not None:
             self._check_ground(act.ground)
         elif act.decision is Decision.REFUSE or not act.withhold:
@@ -167,7 +161,7 @@ class Deciding(Acting):
         detail: Detail = {"service": act.service, "note": act.note_id}
         async with self.acting(roles.Act.RETURN_PROPOSAL, act, lambda: self._check_return(act), detail):
             for service in self.proposed(act.service):
-                self.case.update_service(service.service, **_UNDECIDED)
+                self.case.undecide(service.service)
                 self.note("proposal_returned", by=act.by, ref=service.service)
         return self.acknowledged()
 
@@ -200,9 +194,9 @@ class Deciding(Acting):
                 ),
             )
             self.case.update_letter(answer, state=LetterState.CANCELLED, ended_on=self.today)
-            self.case.answer, self.case.carried_out = None, 0
+            self.case.answer = None
             for service in self.case.in_play:
-                self.case.update_service(service.service, **_UNDECIDED, outcome=None)
+                self.case.undecide(service.service)
             self.note("response_taken_back", by=act.by, ref=answer)
         return self.acknowledged()
 
@@ -229,9 +223,10 @@ class Deciding(Acting):
             previous = self.response_due
             self.case.extensions += 1
             self.case.allowance = self._allowance_until(act)
-            self.note("extended", by=act.by, ref=act.until.isoformat())
+            until = self.response_due or act.until  # the business day that the clock gives
+            self.note("extended", by=act.by, clause="§5(1)", ref=until.isoformat())
             letter = self.letter(
-                LetterKind.EXTENSION, due_on=act.until, previous_due_on=previous, note_id=act.note_id
+                LetterKind.EXTENSION, due_on=until, previous_due_on=previous, note_id=act.note_id
             )
             await self.send(letter, "§5(1)")
         return self.acknowledged()

@@ -69,8 +69,8 @@ class DisclosureRequest(Answering, Retaining):
                 await self.collect_the_fee()  # §5(2)(6)
                 while not self.case.answer_left:
                     await self.decide_the_response()  # §5(1), and the law
-                    await self.carry_out_what_was_decided()  # §1, Requests for Disclosure etc.
-                    await self.post_the_answer()  # §5(2)(7)
+                    if await self.carry_out_what_was_decided():  # §1, Requests for Disclosure etc.
+                        await self.post_the_answer()  # §5(2)(7)
                 await self.see_the_answer_arrive()  # §5(2)(7)
             except Ended as end:  # lapsed, withdrawn, without standing, or asked twice
                 await self.tell_the_end(end)
@@ -342,11 +342,15 @@ class DisclosureRequest(Answering, Retaining):
                     changes_id=s.changes_id,
                 )
 
-    async def carry_out_what_was_decided(self) -> None:
-        """An amendment or a cessation is done in the register, and undone if its answer is never posted."""
+    async def carry_out_what_was_decided(self) -> bool:
+        """An amendment or a cessation is done in the register, and undone if its answer is never posted.
+
+        False where the register does not take it, as another request has just changed the same: then the
+        officer proposes anew.
+        """
         case = self.case
-        if case.kind not in (Kind.AMENDMENT, Kind.CESSATION) or not case.in_play:
-            return
+        if not self.changes_the_register:
+            return True
         self.heed_an_ending()
         order = CarryOutOrder(
             request_id=case.request_id,
@@ -357,9 +361,18 @@ class DisclosureRequest(Answering, Retaining):
         carried_out = await self.do(
             CarryingOutActivities.carry_out, order, "Carry out in the register what was decided"
         )
-        case.carried_out = carried_out.changes
-        if carried_out.changes:
+        if carried_out.conflict:
+            for service in case.in_play:
+                case.undecide(service.service)
+            self.note("register_conflict", clause="§1")
+        elif carried_out.changes:
             self.note("carried_out", clause="§1", ref=str(carried_out.changes))
+        return not carried_out.conflict
+
+    @property
+    def changes_the_register(self) -> bool:
+        """Whether the request asks for a change of what is held, and something is."""
+        return self.case.kind in (Kind.AMENDMENT, Kind.CESSATION) and bool(self.case.in_play)
 
     # ── the end, and after it ─────────────────────────────────────────────────────────────────────────────
 
@@ -372,10 +385,9 @@ class DisclosureRequest(Answering, Retaining):
         case.outcome = end.outcome
         self.note(end.outcome.value.lower(), clause=end.clause)
         await self.clear_the_queue()
-        if case.carried_out:
+        if self.changes_the_register:
             order = UndoOrder(request_id=case.request_id, on=self.today)
             await self.do(CarryingOutActivities.undo, order, "Undo in the register what was carried out")
-            case.carried_out = 0
         if case.ending is not None and case.invoice is not None:
             await self.close_the_invoice(lapsed=False)
         if case.received_on is None:

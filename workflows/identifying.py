@@ -3,6 +3,7 @@
 """
 
 from temporalio import workflow
+from temporalio.exceptions import ApplicationError
 
 from activities.casework import CaseActivities
 from activities.messages import DocumentToRecord
@@ -11,7 +12,7 @@ from policy.demands import asked_for
 from policy.findings import Finding
 from policy.refusals import Code, Refusal
 from policy.registry import pack
-from policy.vocabulary import Capacity, CustodyEvent, Outcome, Phase, RecordClass, StandingEnd
+from policy.vocabulary import Capacity, CustodyEvent, LetterState, Outcome, Phase, RecordClass, StandingEnd
 from workflows.acting import Acting, Detail
 from workflows.messages import (
     Acknowledged,
@@ -38,7 +39,7 @@ class Identifying(Acting):
     @workflow.signal
     def documents_received(self, fact: DocumentsReceived | None = None) -> None:
         """An envelope came (§5(2)(5)); whoever is not sure to have been heard tells it again."""
-        if fact is None or fact.envelope_id in self.case.heard:
+        if not isinstance(fact, DocumentsReceived) or fact.envelope_id in self.case.heard:
             return
         self.case.heard = [*self.case.heard, fact.envelope_id]
         self.note("envelope_received", by="mailroom", clause="§5(2)(5)", ref=fact.envelope_id)
@@ -95,19 +96,24 @@ class Identifying(Acting):
         """A document is struck out, replaced by another, or was copied (§5(2)(3)); its custody says so."""
         async with self.one_act:
             self._check_document(act)
-            await record(
-                CaseActivities.record_document,
-                DocumentToRecord(
-                    request_id=self.case.request_id,
-                    by=act.by,
-                    key=self.act_key(roles.Act.RECORD_DOCUMENT),
-                    document=act.document,
-                    event=act.event,
-                    on=self.today,
-                    replaced_by=act.replaced_by,
-                    note_id=act.note_id,
-                ),
-            )
+            try:
+                await record(
+                    CaseActivities.record_document,
+                    DocumentToRecord(
+                        request_id=self.case.request_id,
+                        by=act.by,
+                        key=self.act_key(roles.Act.RECORD_DOCUMENT),
+                        document=act.document,
+                        event=act.event,
+                        on=self.today,
+                        replaced_by=act.replaced_by,
+                        note_id=act.note_id,
+                    ),
+                )
+            except ApplicationError as error:
+                if error.type == Code.NOTHING_TO_DECIDE:  # done before, and no word of it reached us
+                    self.case.struck_out = True
+                raise
             if act.event is not CustodyEvent.COPIED:
                 self.case.struck_out = True
             self.note(f"document_{act.event.value}", by=act.by, clause="§5(2)(3)", ref=str(act.document))
@@ -151,7 +157,10 @@ class Identifying(Acting):
         self._check_standing(act)
 
     def _check_standing(self, act: EndStanding) -> None:
-        self.check_not_answered()
+        answer = self.case.letter(self.case.answer or "")
+        if answer is None or answer.state is not LetterState.RETURNED:  # one that came back is ours again
+            self.check_not_answered()
+        self.check_running()
         capacity = self.case.capacity
         if capacity is Capacity.SELF:
             refuse(

@@ -11,11 +11,12 @@ from workflows.acting import Acting
 from workflows.messages import Acknowledged, HoldStatus, PlaceHold, ReleaseHold, Reopen
 from workflows.recording import record, refuse
 
-_LAPSED = {
+_REOPENED = {
     Outcome.LAPSED_DOCUMENTS: Phase.AWAITING_DOCUMENTS,
     Outcome.LAPSED_PAYMENT: Phase.AWAITING_PAYMENT,
+    Outcome.DUPLICATE: Phase.VERIFYING,  # the request that was to answer both may end without an answer
 }
-"""What lapses, and where it goes on when it is reopened."""
+"""What is reopened, and where it goes on."""
 
 
 class Keeping(Acting):
@@ -96,7 +97,9 @@ class Keeping(Acting):
             )
             case = self.case
             case.phase, case.outcome, case.closed_on, case.records = phase, None, None, []
-            case.reopenings, case.reopened_on, case.reopening = case.reopenings + 1, self.today, True
+            case.reopenings, case.reopened_on = case.reopenings + 1, self.today
+            case.reopening = phase is not Phase.VERIFYING  # a linked request was told of nothing that lapsed
+            case.ending = case.duplicate_of = None
             self.note("reopened", by=act.by, clause="§5(2)")
         return self.acknowledged()
 
@@ -106,12 +109,14 @@ class Keeping(Acting):
 
     def _check_reopening(self) -> Phase:
         case = self.case
-        phase = _LAPSED.get(case.outcome) if case.outcome else None
+        phase = _REOPENED.get(case.outcome) if case.outcome else None
         if phase is None or case.closed_on is None:
             how = "it is under way" if case.outcome is None else f"it ended otherwise: {case.outcome.value}"
-            refuse(Code.NOT_LAPSED, f"only a lapsed request is reopened; {how}")
+            refuse(Code.NOT_LAPSED, f"only a lapsed or a linked request is reopened; {how}")
         if not case.records:
             refuse(Code.WRONG_PHASE, "the request is being closed: repeat it in a moment")
+        if case.outcome is Outcome.DUPLICATE and case.invoice is not None:
+            refuse(Code.NOT_LAPSED, "its invoice is cancelled: the request must be made anew")
         until = deadlines.reopenable_until(case.terms, case.closed_on)
         if self.today > until:
             refuse(Code.GRACE_OVER, f"a lapsed request is reopened until {until}: it must be made anew")

@@ -30,6 +30,8 @@ from policy.withholding import Withholding
 
 RequestId = Annotated[str, Field(pattern=r"^DR-[0-9]{4}-[0-9]{6}-[0-9]$")]
 Staff = Annotated[str, Field(pattern=r"^[a-z0-9-]{2,32}$")]
+NoteId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+"""A sealed note, so that no free text stands in its place."""
 
 
 # ── signals ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -66,7 +68,7 @@ class VerifyIdentity(Act):
 
     deficient: bool = False
     codes: tuple[str, ...] = ()
-    note_id: str | None = None
+    note_id: NoteId | None = None
 
 
 class RecordDocument(Act):
@@ -78,7 +80,7 @@ class RecordDocument(Act):
     document: Annotated[int, Field(ge=1)]
     event: CustodyEvent
     replaced_by: Annotated[int, Field(ge=1)] | None = None
-    note_id: str | None = None
+    note_id: NoteId | None = None
 
 
 class EndStanding(Act):
@@ -105,8 +107,8 @@ class ProposeResponse(Act):
     service: str | None = None
     ground: str | None = None
     withhold: tuple[Withholding | str, ...] = ()
-    note_id: str | None = None
-    changes_id: str | None = None
+    note_id: NoteId | None = None
+    changes_id: NoteId | None = None
 
     @property
     def withholdings(self) -> tuple[Withholding, ...]:
@@ -131,7 +133,7 @@ class ApproveResponse(Act):
 class ReturnProposal(Act):
     """Send a proposal back with a sealed reason, for one service or for all."""
 
-    note_id: str
+    note_id: NoteId
     service: str | None = None
 
 
@@ -141,7 +143,7 @@ class TakeBackResponse(Act):
     What was carried out in the register is undone, and the decision is made anew.
     """
 
-    note_id: str
+    note_id: NoteId
 
 
 class Withdraw(Act):
@@ -151,14 +153,14 @@ class Withdraw(Act):
 class Reopen(Act):
     """A lapsed request goes on, for a sealed reason; possible within the pack's grace period."""
 
-    note_id: str
+    note_id: NoteId
 
 
 class Extend(Act):
     """Extend the time to answer once, to `until`, with a sealed reason and a letter."""
 
     until: date
-    note_id: str
+    note_id: NoteId
 
 
 class RecordMail(Act):
@@ -168,7 +170,7 @@ class RecordMail(Act):
     event: MailEvent
     tracking_number: str | None = None
     on: date | None = None
-    note_id: str | None = None
+    note_id: NoteId | None = None
 
 
 class ConfirmAddress(Act):
@@ -184,7 +186,7 @@ class ConfirmAddress(Act):
 class PlaceHold(Act):
     """Records of this request must not be destroyed, for the sealed reason."""
 
-    note_id: str
+    note_id: NoteId
 
 
 class ReleaseHold(Act):
@@ -236,8 +238,8 @@ class ServiceStatus(Message):
     decision: Decision | None = None
     ground: str | None = None
     withhold: tuple[Withholding, ...] = ()
-    note_id: str | None = None
-    changes_id: str | None = None
+    note_id: NoteId | None = None
+    changes_id: NoteId | None = None
     draft_id: str | None = None
     proposed_by: str | None = None
     approved_by: str | None = None
@@ -257,7 +259,6 @@ class LetterStatus(Message):
     postings: int = 0
     events: int = 0
     last_event: MailEvent | None = None
-    address_checked: bool = False  # since it came back
 
 
 class HoldStatus(Message):
@@ -266,7 +267,7 @@ class HoldStatus(Message):
     number: int
     placed_by: str
     placed_on: date
-    note_id: str
+    note_id: NoteId
     released_on: date | None = None
 
 

@@ -8,9 +8,8 @@ from policy import roles
 from policy.checkdigits import normalize_tracking_number
 from policy.mail import may_happen, state_after
 from policy.refusals import Code
-from policy.vocabulary import LetterState, MailEvent
+from policy.vocabulary import ANSWERS, LetterState, MailEvent
 from workflows.acting import Acting
-from workflows.case import ANSWERS
 from workflows.messages import Acknowledged, ConfirmAddress, LetterStatus, RecordMail
 from workflows.recording import record, refuse
 
@@ -37,7 +36,7 @@ class Posting(Acting):
             letter = self._check_mail(act)
             tracking_number = self._tracking_number(act)
             leaves = act.event in _LEAVING
-            unchecked = leaves and letter.state is LetterState.RETURNED and not letter.address_checked
+            unchecked = leaves and letter.state is LetterState.RETURNED
             await record(
                 CaseActivities.record_mail,
                 MailToRecord(
@@ -65,7 +64,6 @@ class Posting(Acting):
                 postings=letter.postings + posted,
                 events=letter.events + 1,
                 last_event=act.event,
-                address_checked=leaves or (letter.address_checked and not ended),
             )
             self.note(f"letter_{act.event.value}", by=act.by, clause="§5(2)(7)", ref=act.letter_id)
         return self.acknowledged()
@@ -108,8 +106,13 @@ class Posting(Acting):
         return letter
 
     def _check_may_leave(self, letter: LetterStatus) -> None:
-        if letter.kind in ANSWERS and self.case.ending is not None:
-            refuse(Code.ENDED, "the request has just ended: its answer must not be posted any more")
+        if letter.kind in ANSWERS:
+            self.check_running()
+            if letter.letter_id != self.case.answer or self.case.answer_address != self.case.addresses:
+                refuse(
+                    Code.LETTER_STATE,
+                    "this answer is void: another address was proven",
+                )
         if letter.postings > self.case.terms.reposts:
             refuse(Code.LETTER_STATE, "the letter was re-posted as often as the pack allows: it is held")
 
@@ -118,6 +121,7 @@ class Posting(Acting):
         """An officer has checked the address a letter came back from, or takes one that documents prove."""
         async with self.one_act:
             letter = self._check_address(act)
+            held = letter.postings > self.case.terms.reposts
             changed = await record(
                 CaseActivities.record_address,
                 AddressToRecord(
@@ -126,10 +130,15 @@ class Posting(Acting):
                     key=self.act_key(roles.Act.CONFIRM_ADDRESS),
                     on=self.today,
                     envelope=act.envelope,
+                    held=held,
+                    letter_id=letter.letter_id,
                 ),
             )
             self.case.addresses += changed
-            self.case.update_letter(letter.letter_id, address_checked=True)
+            if changed:  # void: it was written to the other address
+                self.case.update_letter(letter.letter_id, state=LetterState.CANCELLED, ended_on=self.today)
+            else:
+                self.case.update_letter(letter.letter_id, state=LetterState.QUEUED)
             what = "address_changed" if changed else "address_confirmed"
             self.note(what, by=act.by, clause="§5(2)(7)", ref=letter.letter_id)
         return self.acknowledged()
@@ -140,7 +149,7 @@ class Posting(Acting):
 
     def _check_address(self, act: ConfirmAddress) -> LetterStatus:
         letter = self._letter(act.letter_id or self._latest_returned())
-        if letter.state is not LetterState.RETURNED or letter.address_checked:
+        if letter.state is not LetterState.RETURNED:
             refuse(Code.LETTER_STATE, "the letter has not come back, or its address is checked already")
         if letter.kind in ANSWERS:
             self.check_running()

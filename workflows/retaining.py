@@ -118,7 +118,12 @@ class Retaining(Acts):
 
     async def see_the_originals_off(self) -> None:
         """What belongs to the sender is not destroyed while it waits to go back, which is not for ever."""
-        sent_off = lambda: not self.case.queued(LetterKind.ORIGINALS_RETURNED)  # noqa: E731
+        in_house = (LetterState.QUEUED, LetterState.RETURNED)
+
+        def sent_off() -> bool:
+            letters = self.case.letters_of(LetterKind.ORIGINALS_RETURNED)
+            return not any(letter.state in in_house for letter in letters)
+
         until = deadlines.held_until(self.case.terms, self.today)
         if not await self.wait(sent_off, "originals", "mailroom", until, OPERATOR_DEFAULT):
             self.note("originals_not_sent_back", clause=OPERATOR_DEFAULT)

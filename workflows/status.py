@@ -68,7 +68,7 @@ def _deadlines(case: Case, today: date, response_due: date | None) -> Iterator[D
         yield Deadline(what="payment", on=case.invoice.due_on, clause="§5(2)(6)")
     if response_due is not None:
         yield Deadline(what="response", on=response_due, clause="§5(1)")
-    if case.received_on is not None:
-        sue_from = lawsuit_possible_on(case.received_on, today)
+    if case.arrived_on is not None:
+        sue_from = lawsuit_possible_on(case.arrived_on, today)
         if sue_from is not None:
             yield Deadline(what="lawsuit_possible", on=sue_from)

@@ -81,7 +81,7 @@ BUGS = (
     Bug(
         "what was carried out is not undone",
         "workflows/disclosure_request.py",
-        "if case.carried_out:",
+        "if self.changes_the_register:",
         "if False:",
     ),
     Bug(

@@ -198,7 +198,6 @@ async def test_a_hold_rests_on_a_reason_of_its_own_request(world: World) -> None
     other = await world.open()
     for note_id, code in (
         (str(uuid4()), Code.NOT_FOUND),
-        ("none", Code.MALFORMED),
         (await other.note(roles.Act.PLACE_HOLD, "manager-1"), Code.NOT_FOUND),
     ):
         with refused(code):

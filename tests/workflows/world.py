@@ -365,7 +365,7 @@ class Case:
     async def note(self, act: roles.Act, by: str, text: str = "調査に時間を要するため") -> str:
         """Why somebody acts, sealed; answers the note's id."""
         database, printed = self.world.database, act is roles.Act.EXTEND
-        return await seal_reason(database, self.id, text, by=by, act=act, purpose=act.value, printed=printed)
+        return await seal_reason(database, self.id, text, by=by, act=act, printed=printed)
 
     # ── acts ──────────────────────────────────────────────────────────────────────────────────────────────
 
