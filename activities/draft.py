@@ -7,6 +7,7 @@ from datetime import date
 
 from stdnum import luhn
 
+from activities.letters.characters import printable
 from activities.letters.content import (
     ChangeLine,
     DataRow,
@@ -17,7 +18,6 @@ from activities.letters.content import (
     ServiceResponse,
     Withheld,
 )
-from activities.letters.names import printable
 from activities.messages import ServiceDecision
 from policy.changes import ChangeList, Effect, Held, effects
 from policy.holdings import Value, is_secret
@@ -95,6 +95,7 @@ def respond(
         else (),
         changes=tuple(dict.fromkeys(_changes(pack, language, changes, data, left_out))) if changes else (),
         actions=actions,
+        reasons=None if change or whole or not told else told[0],
     )
 
 

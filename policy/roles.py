@@ -33,6 +33,7 @@ class Act(StrEnum):
     RECORD_DOCUMENT = "record_document"
     VIEW_DOCUMENT = "view_document"
     PREVIEW_RESPONSE = "preview_response"
+    READ_NOTES = "read_notes"
     EXTEND = "extend"
     RECORD_MAIL = "record_mail"
     PRINT_LETTER = "print_letter"
@@ -70,6 +71,7 @@ ROLES_FOR: Mapping[Act, frozenset[Role]] = MappingProxyType(
         Act.RECORD_DOCUMENT: frozenset({Role.OFFICER}),
         Act.VIEW_DOCUMENT: frozenset({Role.OFFICER, Role.APPROVER}),
         Act.PREVIEW_RESPONSE: frozenset({Role.OFFICER, Role.APPROVER}),
+        Act.READ_NOTES: frozenset({Role.OFFICER, Role.APPROVER, Role.MANAGER}),
         Act.EXTEND: frozenset({Role.OFFICER}),
         Act.RECORD_MAIL: frozenset({Role.MAILROOM, Role.OFFICER}),
         Act.PRINT_LETTER: frozenset({Role.MAILROOM, Role.OFFICER}),

@@ -207,6 +207,17 @@ async def take_address(conn: AsyncConnection, vault: Vault, *, request_id: str, 
     return True
 
 
+async def particulars(conn: AsyncConnection, vault: Vault, request_id: str) -> list[tuple[EnvelopeRow, str]]:
+    """What each envelope of a request says in the requester's own words, while it is kept."""
+    told = []
+    for row in await list_envelopes(conn, request_id):
+        content_id = await conn.scalar(select(envelopes.c.content_id).where(envelopes.c.id == row.id))
+        if content_id is not None:
+            content = await vault.unseal_model(conn, content_id, Envelope)
+            told.append((row, content.particulars))
+    return told
+
+
 async def list_envelopes(conn: AsyncConnection, request_id: str) -> list[EnvelopeRow]:
     """The envelopes of a request in the order they were recorded, attached or not."""
     rows = await conn.execute(

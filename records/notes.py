@@ -1,5 +1,7 @@
 """Free text of staff and whatever else a decision rests on: sealed first, so that only its id travels."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID, uuid4
 
 from sqlalchemy import insert, select
@@ -14,6 +16,16 @@ from records.vault import Destroyed, Vault
 
 GATHERED = "gathered"
 """The purpose of a note that holds a response, gathered for approval."""
+
+
+@dataclass(frozen=True)
+class NoteRow:
+    """A note without its words."""
+
+    id: UUID
+    purpose: str
+    written_by: str
+    recorded_at: datetime
 
 
 async def write(
@@ -69,6 +81,22 @@ async def sealed_as(conn: AsyncConnection, request_id: str, id: UUID, *, act: Ac
     if content_id is None:
         raise Refusal(Code.NOT_FOUND, "the request has no such note: seal the reason first")
     return content_id
+
+
+async def list_reasons(conn: AsyncConnection, request_id: str) -> list[NoteRow]:
+    """The notes that people wrote about a request, in order; what was gathered, or is a list of changes, is
+    none.
+    """
+    rows = await conn.execute(
+        select(notes.c.id, notes.c.purpose, notes.c.written_by, notes.c.recorded_at)
+        .where(
+            notes.c.request_id == request_id,
+            notes.c.content_id.is_not(None),
+            notes.c.purpose.in_([act.value for act in Act]),
+        )
+        .order_by(notes.c.recorded_at, notes.c.id)
+    )
+    return [NoteRow(*row) for row in rows]
 
 
 async def read(conn: AsyncConnection, vault: Vault, id: UUID) -> bytes:

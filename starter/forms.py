@@ -32,6 +32,7 @@ def _form(kind: FormKind, request: RequestRow, rules: Pack) -> Form:
         services=tuple(rules.service(service).name.of(language) for service in request.services),
         enclosures=(_enclosures(request.capacity, rules),),
         fee=rules.fee.amount if rules.kinds[request.kind].fee.due else None,
+        originals_returned=rules.originals.returned,
     )
 
 

@@ -78,6 +78,9 @@ class Posting(Acting):
         letter = self.case.letter(act.letter_id)
         if letter is None or letter.last_event is not act.event:
             return True
+        day = letter.posted_on if act.event is MailEvent.POSTED else letter.ended_on
+        if act.on is not None and day is not None and act.on != day:
+            return True  # another day is other news, and cannot be
         return act.event is MailEvent.POSTED and letter.tracking_number != self._tracking_number(act)
 
     def _tracking_number(self, act: RecordMail) -> str | None:

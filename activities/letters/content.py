@@ -275,6 +275,7 @@ class ServiceResponse(Content):
     withheld: tuple[Withheld, ...] = ()
     purposes: tuple[PurposeTable, ...] = ()
     changes: tuple[ChangeLine, ...] = ()
+    reasons: str | None = None
     actions: tuple[str, ...] = ()
     refused: Refused | None = None
 
@@ -441,3 +442,4 @@ class Form(Content):
     services: tuple[str, ...]
     enclosures: tuple[Enclosures, ...]
     fee: Yen | None = None
+    originals_returned: bool = False

@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
         "document",
         example=f"kaiji request document {one} 2 struck_out --reason 'Illegible' --by officer-1",
     )(document)
+    command(app, "notes", example=f"kaiji request notes {one} --by officer-1")(notes)
     command(app, "link", example=f"kaiji request link {one} DR-2018-000002-6 --by officer-1")(link)
     command(
         app,
@@ -75,6 +76,21 @@ def _listed(document: "DocumentRow") -> dict[str, object]:
     }
 
 
+async def notes(installation: Installation, request_id: RequestId, by: By) -> Answer:
+    """Read what was written about a request: the requester's particulars, and the reasons of colleagues.
+
+    They are sealed, and may name people: whoever reads them is in the audit trail.
+    """
+    from starter.notes import read_notes
+
+    found = await read_notes(installation.database, request_id, by=by)
+    rows = [(note.on, note.about.replace("_", " "), note.by, note.text) for note in found]
+    return Answer(
+        {"request_id": request_id, "notes": found},
+        lambda: table(["day", "about", "by", "text"], rows, empty="Nothing was written."),
+    )
+
+
 async def document(
     installation: Installation,
     request_id: RequestId,
@@ -99,7 +115,7 @@ async def document(
 
     if (event is CustodyEvent.REPLACED) != (replaced_by is not None):
         raise typer.BadParameter("a replaced document names the one in its place", param_hint="--with")
-    note = await seal(installation, request_id, reason, by, Act.RECORD_DOCUMENT, "document")
+    note = await seal(installation, request_id, reason, by, Act.RECORD_DOCUMENT)
     act = RecordDocument(by=by, document=number, event=event, replaced_by=replaced_by, note_id=note)
     done = f"Document {number}: {event.value.replace('_', ' ')}."
     return await do(installation, request_id, DisclosureRequest.record_document, act, done)
@@ -195,7 +211,7 @@ async def take_back(installation: Installation, request_id: RequestId, by: By, r
     from workflows.disclosure_request import DisclosureRequest
     from workflows.messages import TakeBackResponse
 
-    note = await seal(installation, request_id, reason, by, Act.TAKE_BACK_RESPONSE, "taking_back")
+    note = await seal(installation, request_id, reason, by, Act.TAKE_BACK_RESPONSE)
     act = TakeBackResponse(by=by, note_id=note or "")
     done = "Taken back; the letter must not be posted."
     return await do(installation, request_id, DisclosureRequest.take_back_response, act, done)
@@ -231,6 +247,6 @@ async def reopen(installation: Installation, request_id: RequestId, by: By, reas
     from workflows.disclosure_request import DisclosureRequest
     from workflows.messages import Reopen
 
-    note = await seal(installation, request_id, reason, by, Act.REOPEN, "reopening")
+    note = await seal(installation, request_id, reason, by, Act.REOPEN)
     act = Reopen(by=by, note_id=note or "")
     return await do(installation, request_id, DisclosureRequest.reopen, act, "Reopened.")
