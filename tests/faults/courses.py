@@ -30,13 +30,15 @@ from workflows import messages as m
 from workflows.disclosure_request import DisclosureRequest
 from workflows.messages import Status
 
-PATIENCE = 50.0
+PATIENCE = 150.0
 # Audited each time somebody says so: when Temporal dies with an act in its memory, they say it again. Its
 # effect, in the timeline, is there once.
 _SAID = {
     *("verify_identity", "propose_response", "approve_response", "withdraw"),
     *("response_taken_back", "confirm_address", "reopen", "record_document"),
 }
+# Said again, it is refused as done, and has no milestone; the documents are checked again, and its custody has it.
+_SAID_OR_DONE = {"document_struck_out"}
 # What a repeat is answered when the first attempt had its effect, though nobody heard of it.
 _DONE_BY_THEN = {Code.WRONG_PHASE, Code.ALREADY_PROPOSED, Code.NOT_PROPOSED, Code.LETTER_STATE, Code.ENDED}
 _DONE_BY_THEN |= {Code.NOT_LAPSED, Code.NOTHING_TO_DECIDE}
@@ -154,7 +156,7 @@ class Course:
         """Why somebody acts, sealed once."""
         if act not in self._sealed:
             inside = self.dev.inside
-            sealing = seal_reason(inside.database, self.request_id, "理由", by=by, act=act, purpose=act.value)
+            sealing = seal_reason(inside.database, self.request_id, "理由", by=by, act=act)
             self._sealed[act] = inside.run(sealing)
         return self._sealed[act]
 
@@ -273,7 +275,7 @@ def outcome_of(dev: Dev, request_id: str) -> Outcome:
         sealed=dict(tuple(row) for row in sealed),
         acts=Counter(act for (act,) in acts if act not in _SAID),
         said={act for (act,) in acts} & _SAID,
-        timeline=Counter(step.what for step in status.timeline),
+        timeline=Counter(step.what for step in status.timeline if step.what not in _SAID_OR_DONE),
     )
 
 
