@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, insert, select, update
+from sqlalchemy import ColumnElement, Row, false, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from policy.mail import may_happen, state_after
@@ -137,12 +137,17 @@ async def by_tracking(
     """The letter of which the post tells something that happened ``on`` that day; None where it is not ours.
 
     Numbers are reused: the posting date tells letters apart. Without it, it is one posted by that day rather
-    than later, and the last of those.
+    than later, of which just this was told before, still under way rather than ended, posted last.
     """
     condition = letters.c.tracking_number == tracking_number
     if posted_on is not None:
         condition &= letters.c.posted_on == posted_on
-    best = (letters.c.posted_on <= on, letters.c.posted_on)
+    best = (
+        letters.c.posted_on <= on,
+        func.coalesce(letters.c.ended_on == on, false()),  # it was told of before
+        letters.c.state == LetterState.POSTED,
+        letters.c.posted_on,
+    )
     query = select(letters).where(condition).order_by(*(each.desc() for each in best)).limit(1)
     row = (await conn.execute(query)).one_or_none()
     return None if row is None else _letter(row)

@@ -91,7 +91,7 @@ async def test_a_letter_about_originals_lists_them(database: Database, request_i
 async def test_pointless_letters_leave_the_queue_once(database: Database, request_id: str) -> None:
     mailing = MailingActivities(database)
     ids = [
-        (await mailing.queue_letter(order(request_id, LetterKind.NO_DATA, f"no_data/{n}"))).letter_id
+        (await mailing.queue_letter(order(request_id, LetterKind.WITHDRAWAL, f"withdrawal/{n}"))).letter_id
         for n in range(3)
     ]
     async with database.begin() as conn:

@@ -23,6 +23,7 @@ EXPECTED = {
         Act.VIEW_DOCUMENT,
         Act.PROPOSE_RESPONSE,
         Act.PREVIEW_RESPONSE,
+        Act.READ_NOTES,
         Act.TAKE_BACK_RESPONSE,
         Act.CONFIRM_ADDRESS,
         Act.REOPEN,
@@ -40,6 +41,7 @@ EXPECTED = {
         Act.APPROVE_RESPONSE,
         Act.RETURN_PROPOSAL,
         Act.PREVIEW_RESPONSE,
+        Act.READ_NOTES,
         Act.TAKE_BACK_RESPONSE,
         Act.VIEW_DOCUMENT,
         Act.SHOW_HOLDINGS,
@@ -48,6 +50,7 @@ EXPECTED = {
     },
     Role.ACCOUNTS: {Act.ASSIGN_DEPOSIT, Act.REFUND_DEPOSIT, Act.SHOW_REQUEST},
     Role.MANAGER: {
+        Act.READ_NOTES,
         Act.PLACE_HOLD,
         Act.RELEASE_HOLD,
         Act.IMPORT_HOLDINGS,

@@ -50,7 +50,7 @@ async def close(db: Database, id: str, outcome: Outcome, on: date) -> None:
     ("changes", "same"),
     [
         ({}, True),
-        ({"services": ["sample-hosting", "gmo-appscloud"]}, True),
+        ({"subject_matter": "shareholder"}, False),
         ({"principal": HANAKO | {"name": "見本　花子", "address": "大阪府"}}, True),
         ({"principal": {"name": "見本花子", "address": "東京都渋谷区桜丘町２６－１"}}, True),
         ({"principal": HANAKO | {"born_on": "1990-04-01"}}, False),  # a namesake
@@ -68,6 +68,13 @@ async def test_the_same_is_the_same_person_kind_and_service(
     second = await ask(db, keyring, **changes)
     assert await found(db, keyring, second) == ((first,) if same else ())
     assert await found(db, keyring, first) == ((second,) if same else ())
+
+
+async def test_one_that_asks_for_more_answers_and_is_not_answered(db: Database, keyring: Keyring) -> None:
+    some = await ask(db, keyring)
+    more = await ask(db, keyring, services=["sample-hosting", "gmo-appscloud"])
+    assert await found(db, keyring, some) == (more,)
+    assert await found(db, keyring, more) == ()
 
 
 @pytest.mark.parametrize(
