@@ -35,7 +35,9 @@ _NEAREST_FIRST = (
 _OF_A_MINOR = frozenset({DocumentKind.FAMILY_REGISTER, DocumentKind.FAMILY_REGISTER_ABSTRACT})
 """What shows who a child's parents are; of an adult's guardian it says nothing."""
 
-_OF_AN_ADDRESS = (DocumentKind.CERTIFICATE_OF_RESIDENCE, DocumentKind.ALIEN_REGISTRATION_CERTIFICATE)
+OF_AN_ADDRESS = (DocumentKind.CERTIFICATE_OF_RESIDENCE, DocumentKind.ALIEN_REGISTRATION_CERTIFICATE)
+"""What proves where somebody lives."""
+
 _K = TypeVar("_K")
 
 
@@ -134,14 +136,14 @@ def address_findings(
     proof = Requirement(
         clause="§5(2)(3)",
         id="address",
-        any_of=_OF_AN_ADDRESS,
+        any_of=OF_AN_ADDRESS,
         medium=Medium.COPY,
-        holder=Holder.PRINCIPAL if capacity is Capacity.SELF else Holder.APPLICANT,
+        holder=sender_of(capacity),
         fresh=next(fresh, None),
     )
     served = _best_deal(_papers(documents), [proof]).served
     entry, faults = served.get(0, (None, (FindingCode.MISSING,)))
-    named = entry.document.kind.value if entry else "|".join(_OF_AN_ADDRESS)
+    named = entry.document.kind.value if entry else "|".join(OF_AN_ADDRESS)
     return tuple(
         Finding(
             code=fault,
@@ -150,6 +152,25 @@ def address_findings(
             message=remedy(fault, Language.EN, pack, document=named),
         )
         for fault in faults
+    )
+
+
+def sender_of(capacity: Capacity) -> Holder:
+    """Whose papers the sender's own are: to them letters go (§5(2)(6))."""
+    return Holder.PRINCIPAL if capacity is Capacity.SELF else Holder.APPLICANT
+
+
+def proven_elsewhere(findings: Iterable[Finding], capacity: Capacity, pack: Pack) -> tuple[Finding, ...]:
+    """The findings, where the sender's residence line says that a proof received is for another address."""
+    lines = {
+        line.id
+        for line in pack.capacities[capacity].requirements
+        if line.holder in (None, sender_of(capacity)) and not set(OF_AN_ADDRESS).isdisjoint(line.any_of)
+    }
+    said = "a proof was received for another address than the one on file, where letters go"
+    return tuple(
+        each.model_copy(update={"message": f"{each.message}; {said}"}) if each.requirement in lines else each
+        for each in findings
     )
 
 

@@ -97,7 +97,7 @@ def parse_changes(text: str | bytes) -> ChangeList:
     try:
         return ChangeList.model_validate_json(text)
     except ValidationError as error:
-        raise malformed(error, "file") from None
+        raise malformed(error, ChangeList, "file") from None
 
 
 def effects(changes: ChangeList, held: Held, left_out: Collection[str] = ()) -> list[Effect]:

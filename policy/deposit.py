@@ -93,4 +93,4 @@ def parse_notice(body: bytes) -> DepositNotice:
     try:
         return DepositNotice.model_validate_json(body)
     except ValidationError as error:
-        raise malformed(error, "notice") from None
+        raise malformed(error, DepositNotice, "notice") from None

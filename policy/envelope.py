@@ -207,7 +207,7 @@ def parse_envelope(text: str | bytes) -> Envelope:
     except ValidationError as error:
         only_tracking = all(problem["loc"] == ("tracking_number",) for problem in error.errors())
         code = Code.BAD_TRACKING_NUMBER if only_tracking else Code.MALFORMED
-        raise malformed(error, "envelope", code) from None
+        raise malformed(error, Envelope, "envelope", code) from None
 
 
 def check_services(services: Iterable[str], known: Iterable[str]) -> None:

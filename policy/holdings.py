@@ -82,4 +82,4 @@ def parse_holdings(text: str | bytes) -> HoldingsFile:
     try:
         return HoldingsFile.model_validate_json(text)
     except ValidationError as error:
-        raise malformed(error, "file") from None
+        raise malformed(error, HoldingsFile, "file") from None

@@ -1,30 +1,40 @@
 """What is wrong with malformed input, said without repeating any of it: the input may be personal data."""
 
-import re
+from functools import cache
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from policy.refusals import Code, Refusal
 
-_PLAIN_KEY = re.compile(r"[a-z_]{1,32}")
 _MENTIONED = 5
 
 
-def malformed(error: ValidationError, whole: str, code: Code = Code.MALFORMED) -> Refusal:
+def malformed(
+    error: ValidationError, model: type[BaseModel], whole: str, code: Code = Code.MALFORMED
+) -> Refusal:
     """A ``Refusal`` that names the first few places at fault; ``whole`` names the input itself.
 
-    A key we did not choose may be anything, so only a plain one is repeated.
+    A key that the model does not know may be anything, so it is not repeated.
     """
+    known = _keys(model)
     problems = error.errors(include_url=False, include_input=False, include_context=False)
     return Refusal(
         code,
         "; ".join(
-            f"{_place(problem['loc']) or whole}: {problem['msg'].removeprefix('Value error, ')}"
+            f"{_place(problem['loc'], known) or whole}: {problem['msg'].removeprefix('Value error, ')}"
             for problem in problems[:_MENTIONED]
         ),
     )
 
 
-def _place(location: tuple[int | str, ...]) -> str:
-    parts = (str(part) for part in location)
-    return ".".join(p if p.isdecimal() or _PLAIN_KEY.fullmatch(p) else "(unknown field)" for p in parts)
+def _place(location: tuple[int | str, ...], known: frozenset[str]) -> str:
+    return ".".join(str(p) if isinstance(p, int) or p in known else "(unknown field)" for p in location)
+
+
+@cache
+def _keys(model: type[BaseModel]) -> frozenset[str]:
+    """The keys that the model, and whatever stands in it, gives names to."""
+    schema = model.model_json_schema()
+    return frozenset(
+        key for each in (schema, *schema.get("$defs", {}).values()) for key in each.get("properties", ())
+    )

@@ -1,18 +1,19 @@
 """Logs: structlog over the standard library's logging, one line an event, always on standard error.
 
 Everybody logs through the standard bridge, libraries and Temporal's SDK too, so all lines look alike: JSON in
-production, coloured text in development. A traceback never shows local variables; that, and models with
-``hide_input_in_errors``, keeps personal data out of it. Whoever creates a SQLAlchemy engine passes
-``hide_parameters=True`` for the same reason.
+production, coloured text in development. A traceback never shows local variables, nor a pydantic error its
+input; that, and models with ``hide_input_in_errors``, keeps personal data out of it. Whoever creates a
+SQLAlchemy engine passes ``hide_parameters=True`` for the same reason.
 
 Inside a workflow use ``workflow.logger`` alone: it is silent while history is replayed.
 """
 
 import logging
+import re
 import sys
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
 from temporalio import activity, workflow
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, TelemetryFilter
 
@@ -20,6 +21,10 @@ from runtime.settings import Settings
 
 _QUIET = {"httpx": logging.WARNING, "httpcore": logging.WARNING, "alembic": logging.WARNING}
 """Libraries whose "info" is noise, or repeats URLs."""
+
+
+_INPUT = re.compile(r"input_value=.*, (?=input_type=)")
+"""How pydantic repeats an input, on one line; greedy, because the input may hold these very words."""
 
 
 def configure(settings: Settings) -> None:
@@ -79,5 +84,14 @@ def core_logging() -> LoggingConfig:
 def _rendering(settings: Settings) -> list[Processor]:
     if settings.log_format == "console":
         plain = structlog.dev.plain_traceback  # the default prints every local variable
-        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        renderer: Processor = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=plain
+        )
+    else:
+        renderer = structlog.processors.JSONRenderer(ensure_ascii=False)
+    return [structlog.processors.format_exc_info, _hide_inputs, renderer]
+
+
+def _hide_inputs(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Whoever logs an error of pydantic's, or one that repeats it, repeats no input."""
+    return {key: _INPUT.sub("", said) if isinstance(said, str) else said for key, said in event.items()}

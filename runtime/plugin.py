@@ -6,8 +6,11 @@ each new workflow time.
 """
 
 import dataclasses
+from typing import Any
 
-from temporalio.contrib.pydantic import PydanticPayloadConverter
+from pydantic import ValidationError
+from temporalio.api.common.v1 import Payload
+from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter, PydanticPayloadConverter
 from temporalio.converter import (
     CompositePayloadConverter,
     DataConverter,
@@ -50,11 +53,25 @@ it into an image.
 """
 
 
+class _ReticentConverter(PydanticJSONPlainPayloadConverter):
+    """pydantic's converter, which never repeats what it could not read."""
+
+    def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
+        """What the payload says. Raises ``ValueError`` (what is wrong, and nothing of what it says)."""
+        try:
+            return super().from_payload(payload, type_hint)
+        except ValidationError as error:
+            wrong = ", ".join(sorted({problem["type"] for problem in error.errors(include_input=False)}))
+            unread = f"no {error.title}: {wrong}"
+        raise ValueError(unread)  # out here, so that the error itself is not its context
+
+
 class KaijiPayloadConverter(CompositePayloadConverter):
     """pydantic's converter, and an error for what the codec refused."""
 
     def __init__(self) -> None:
-        super().__init__(*PydanticPayloadConverter().converters.values(), RefusedPayloadConverter())
+        converters = {**PydanticPayloadConverter().converters, b"json/plain": _ReticentConverter()}
+        super().__init__(*converters.values(), RefusedPayloadConverter())
 
 
 def data_converter(keyring: Keyring, namespace: str) -> DataConverter:

@@ -201,8 +201,6 @@ async def _record(
     note_id = None
     if event.event is MailEvent.RETURNED:
         reason = event.reason or "as the post's tracking events say"
-        note_id = await seal_reason(
-            database, letter.request_id, reason, by=by, act=Act.RECORD_MAIL, purpose=f"{event.event}_mail"
-        )
+        note_id = await seal_reason(database, letter.request_id, reason, by=by, act=Act.RECORD_MAIL)
     act = RecordMail(by=by, letter_id=letter.id, event=event.event, on=event.on, note_id=note_id)
     await requests.act(client, database, letter.request_id, DisclosureRequest.record_mail, act)

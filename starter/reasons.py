@@ -15,7 +15,7 @@ MAX_LENGTH = 2000
 
 
 async def seal_reason(
-    database: Database, request_id: str, text: str, *, by: str, act: Act, purpose: str, printed: bool = False
+    database: Database, request_id: str, text: str, *, by: str, act: Act, printed: bool = False
 ) -> str:
     """Seal why somebody acts, and answer the note's id; `printed` says that a letter will repeat it.
 
@@ -35,7 +35,7 @@ async def seal_reason(
             conn,
             database.vault,
             request_id=request_id,
-            purpose=purpose,
+            purpose=act.value,
             content=text.strip(),
             written_by=by,
             record_class=RecordClass.PAYMENT_RECORDS if gone else RecordClass.REQUEST_FILE,
@@ -45,7 +45,7 @@ async def seal_reason(
 
 def check_reason(text: str, *, printed: bool) -> None:
     """Raise `Refusal` (malformed) for a reason that says nothing, is too long, or cannot be printed."""
-    if not text.strip():
+    if all(unicodedata.category(c)[0] in "CZM" for c in text):  # nobody would see any of it
         raise Refusal(Code.MALFORMED, "the reason is blank")
     if len(text) > MAX_LENGTH:
         raise Refusal(Code.MALFORMED, f"the reason is longer than {MAX_LENGTH:,} characters")

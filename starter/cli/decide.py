@@ -79,7 +79,7 @@ async def verify(
         raise typer.BadParameter("what is missing is named together with --deficient", param_hint="CODE")
     if reason is not None and deficient:
         raise typer.BadParameter("a deficiency letter says what the findings say", param_hint="--reason")
-    note = await seal(installation, request_id, reason, by, Act.VERIFY_IDENTITY, "acceptance")
+    note = await seal(installation, request_id, reason, by, Act.VERIFY_IDENTITY)
     act = VerifyIdentity(by=by, deficient=deficient, codes=tuple(codes or ()), note_id=note)
     done = "A letter asks for what is missing." if deficient else "The sender's identity is verified."
     return await do(installation, request_id, DisclosureRequest.verify_identity, act, done)
@@ -129,7 +129,7 @@ async def propose(
     content = None if changes is None else read_file(changes, MAX_CHANGES_BYTES)
     await _check_proposal(installation, request_id, decision, ground, withheld)
     changes_id = await _seal_changes(installation, request_id, service, content, by)
-    note = await seal(installation, request_id, reason, by, Act.PROPOSE_RESPONSE, "ground", printed=True)
+    note = await seal(installation, request_id, reason, by, Act.PROPOSE_RESPONSE, printed=True)
     act = ProposeResponse(
         by=by,
         decision=decision,
@@ -178,7 +178,7 @@ async def return_(
     from workflows.disclosure_request import DisclosureRequest
     from workflows.messages import ReturnProposal
 
-    note = await seal(installation, request_id, reason, by, Act.RETURN_PROPOSAL, "return")
+    note = await seal(installation, request_id, reason, by, Act.RETURN_PROPOSAL)
     act = ReturnProposal(by=by, service=service, note_id=note or "")
     return await do(
         installation, request_id, DisclosureRequest.return_proposal, act, "Sent back to the officers."
@@ -209,7 +209,7 @@ async def extend(
     from workflows.disclosure_request import DisclosureRequest
     from workflows.messages import Extend
 
-    note = await seal(installation, request_id, reason, by, Act.EXTEND, "extension", printed=True)
+    note = await seal(installation, request_id, reason, by, Act.EXTEND, printed=True)
     act = Extend(by=by, until=until, note_id=note or "")
     return await do(
         installation, request_id, DisclosureRequest.extend, act, f"Extended until {until}, with a letter."
@@ -222,7 +222,7 @@ async def hold(installation: Installation, request_id: RequestId, by: By, reason
     from workflows.disclosure_request import DisclosureRequest
     from workflows.messages import PlaceHold
 
-    note = await seal(installation, request_id, reason, by, Act.PLACE_HOLD, "hold")
+    note = await seal(installation, request_id, reason, by, Act.PLACE_HOLD)
     act = PlaceHold(by=by, note_id=note or "")
     done = f"On hold. Later: `kaiji request release {request_id} --by MANAGER`."
     return await do(installation, request_id, DisclosureRequest.place_hold, act, done)
@@ -258,7 +258,6 @@ async def seal(
     reason: str | None,
     by: str,
     act: "Kind",
-    purpose: str,
     *,
     printed: bool = False,
 ) -> str | None:
@@ -267,9 +266,7 @@ async def seal(
 
     if reason is None:
         return None
-    return await seal_reason(
-        installation.database, request_id, reason, by=by, act=act, purpose=purpose, printed=printed
-    )
+    return await seal_reason(installation.database, request_id, reason, by=by, act=act, printed=printed)
 
 
 def _withholding(text: str, ground: str | None) -> "Withholding":

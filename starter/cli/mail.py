@@ -173,9 +173,7 @@ async def record(
         letter = await letters.find(conn, letter_id)
     note_id = None
     if reason is not None:
-        note_id = await seal_reason(
-            database, letter.request_id, reason, by=by, act=Act.RECORD_MAIL, purpose=f"{event}_mail"
-        )
+        note_id = await seal_reason(database, letter.request_id, reason, by=by, act=Act.RECORD_MAIL)
     act = RecordMail(by=by, letter_id=letter_id, event=event, tracking_number=number, on=on, note_id=note_id)
     done = await requests.act(
         await installation.temporal(), database, letter.request_id, DisclosureRequest.record_mail, act

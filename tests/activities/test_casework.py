@@ -40,6 +40,7 @@ from tests.records.test_holdings_register import SAMPLE
 
 ON = date(2018, 11, 20)
 PACK = "gmo-appscloud-2018-10-22"
+ELSEWHERE = "a proof was received for another address than the one on file, where letters go"
 MOVED = {"name": "見本 花子", "address": "大阪府大阪市中央区0-0", "born_on": "1980-04-01"}
 
 
@@ -82,10 +83,10 @@ async def receive(database: Database, keyring: Keyring, id: str, **changes: obje
         )
 
 
-async def note(database: Database, id: str) -> str:
+async def note(database: Database, id: str, act: Act, by: str = "officer-1") -> str:
     async with database.begin() as conn:
         written = await notes.write(
-            conn, database.vault, request_id=id, purpose="reason", content="事情", written_by="officer-1"
+            conn, database.vault, request_id=id, purpose=act, content="事情", written_by=by
         )
     return str(written)
 
@@ -130,7 +131,13 @@ async def test_striking_out_a_document_changes_what_the_rules_find(
     database: Database, case: CaseActivities, request_id: str
 ) -> None:
     assert (await case.assess_documents(request_id)).complete
-    order = on_document(request_id, 3, CustodyEvent.STRUCK_OUT, "k", note_id=await note(database, request_id))
+    order = on_document(
+        request_id,
+        3,
+        CustodyEvent.STRUCK_OUT,
+        "k",
+        note_id=await note(database, request_id, Act.RECORD_DOCUMENT),
+    )
     for _ in range(2):
         await case.record_document(order)
     (finding,) = (await case.assess_documents(request_id)).findings
@@ -193,7 +200,9 @@ async def test_originals_count_until_they_go_back_with_their_letter(
             event=event,
             on=ON,
             tracking_number=tracking if event is MailEvent.POSTED else None,
-            note_id=await note(database, id) if event is MailEvent.RETURNED else None,
+            note_id=await note(database, id, Act.RECORD_MAIL, "mailroom-1")
+            if event is MailEvent.RETURNED
+            else None,
         )
         for _ in range(2):
             await case.record_mail(order)
@@ -288,6 +297,63 @@ async def test_an_address_is_confirmed_or_taken_from_an_envelope_once(
     assert (await case.assess_documents(request_id)).envelopes == 2
 
 
+async def test_a_proof_of_another_address_proves_nothing_until_that_address_is_taken(
+    database: Database, keyring: Keyring, case: CaseActivities
+) -> None:
+    licence = {"kind": "drivers_license", "scan": "licence.jpg"}
+    stale = {"kind": "certificate_of_residence", "issued_on": "2018-01-01"}
+    id = await ask(database, keyring, documents=[{"kind": "request_form"}, stale, licence])
+    before = await case.assess_documents(id)
+    fresh = {"kind": "certificate_of_residence", "issued_on": "2018-11-20"}
+    days = {"posted_on": "2018-12-01", "received_on": "2018-12-02"}
+    papers = [{"kind": "request_form"}, fresh, {"kind": "drivers_license"}]
+    await receive(database, keyring, id, principal=MOVED, documents=papers, **days)
+    async with database.begin() as conn:
+        assert await envelopes.attach(conn, database.vault, request_id=id, number=2, by="officer-1")
+    (finding,) = (await case.assess_documents(id)).findings
+    assert (finding.code, finding.requirement) == (FindingCode.STALE, "self-residence")
+    assert finding.message == f"{before.findings[0].message}; {ELSEWHERE}"
+    async with database.begin() as conn:
+        assert await envelopes.take_address(conn, database.vault, request_id=id, number=2, by="officer-1")
+    assert (await case.assess_documents(id)).complete
+
+
+async def test_a_proof_of_the_same_address_counts_however_it_is_written(
+    database: Database, keyring: Keyring, case: CaseActivities
+) -> None:
+    id = await ask(database, keyring, documents=[{"kind": "request_form"}, {"kind": "drivers_license"}])
+    here = {"name": "見本 花子", "address": "東京都　渋谷区桜丘町２６−１", "born_on": "1980-04-01"}
+    fresh = {"kind": "certificate_of_residence", "issued_on": "2018-11-20"}
+    days = {"posted_on": "2018-12-01", "received_on": "2018-12-02"}
+    await receive(database, keyring, id, principal=here, documents=[fresh], **days)
+    assert (await case.assess_documents(id)).complete
+
+
+async def test_a_proxy_proves_their_own_address_and_where_the_principal_lived_does_not_matter(
+    database: Database, keyring: Keyring, case: CaseActivities
+) -> None:
+    papers = [
+        {"kind": "request_form"},
+        {"kind": "power_of_attorney", "medium": "original", "holder": "principal"},
+        {"kind": "seal_registration_certificate", "medium": "original", "holder": "principal"},
+        {"kind": "certificate_of_residence", "medium": "original", "holder": "principal"},
+        {"kind": "certificate_of_residence", "issued_on": "2018-10-20", "holder": "applicant"},
+        {"kind": "drivers_license", "holder": "applicant"},
+    ]
+    proxy = {"name": "代理 一郎", "address": "東京都港区1-1"}
+    by_proxy: dict[str, Any] = {"capacity": "proxy", "applicant": proxy}
+    id = await ask(database, keyring, documents=papers[:3], **by_proxy)
+    days = {"posted_on": "2018-11-05", "received_on": "2018-11-05"}
+    moved = by_proxy | {"applicant": proxy | {"address": "東京都品川区2-2"}}
+    await receive(database, keyring, id, documents=papers[3:], **days, **moved)
+    async with database.begin() as conn:
+        assert await envelopes.attach(conn, database.vault, request_id=id, number=2, by="officer-1")
+    found = {f.requirement: f for f in (await case.assess_documents(id)).findings}
+    assert found["proxy-residence"].code is FindingCode.MISSING
+    assert found["proxy-residence"].message.endswith(ELSEWHERE)
+    assert "proxy-principal-residence" not in found
+
+
 async def test_an_address_is_an_officers_to_take(
     database: Database, case: CaseActivities, request_id: str
 ) -> None:
@@ -364,7 +430,7 @@ async def test_an_answer_in_the_queue_is_taken_back_once(
 ) -> None:
     await stop_use(database, keyring, request_id)
     letter = await queue(database, request_id, LetterKind.RESPONSE)
-    order = back(request_id, letter, await note(database, request_id))
+    order = back(request_id, letter, await note(database, request_id, Act.TAKE_BACK_RESPONSE))
     assert (await refused(case.take_back_response(back(request_id, letter, "no id")))).code is Code.MALFORMED
     denied = await refused(case.take_back_response(back(request_id, letter, order.note_id, by="mailroom-1")))
     assert denied.code is Code.WRONG_ROLE
@@ -382,7 +448,7 @@ async def test_an_answer_that_is_posted_is_not_taken_back(
     await stop_use(database, keyring, request_id)
     letter = await queue(database, request_id, LetterKind.RESPONSE)
     await case.record_mail(posted(request_id, letter))
-    order = back(request_id, letter, await note(database, request_id))
+    order = back(request_id, letter, await note(database, request_id, Act.TAKE_BACK_RESPONSE))
     assert (await refused(case.take_back_response(order))).code is Code.LETTER_STATE
     assert "response_taken_back" not in await acts(database, request_id)
     assert await in_the_register(database, request_id) == [changes.State.FINAL]
@@ -401,7 +467,9 @@ async def test_a_clerk_who_is_not_sure_says_so_and_later_what_happened(
             letter_id=letter,
             event=event,
             on=ON,
-            note_id=await note(database, request_id) if event is MailEvent.UNKNOWN else None,
+            note_id=await note(database, request_id, Act.RECORD_MAIL, "mailroom-1")
+            if event is MailEvent.UNKNOWN
+            else None,
         )
         await case.record_mail(order)
         async with database.begin() as conn:
@@ -427,7 +495,7 @@ async def test_a_lapsed_request_is_reopened_once_and_closed_again(
     database: Database, case: CaseActivities, request_id: str
 ) -> None:
     await close(case, request_id, Outcome.LAPSED_DOCUMENTS)
-    order = again(request_id, await note(database, request_id))
+    order = again(request_id, await note(database, request_id, Act.REOPEN))
     await case.reopen(order)
     async with database.begin() as conn:
         assert (await requests.find(conn, request_id)).closed_on is None
@@ -444,7 +512,7 @@ async def test_what_is_destroyed_in_part_is_not_reopened(
     database: Database, case: CaseActivities, request_id: str
 ) -> None:
     await close(case, request_id, Outcome.LAPSED_DOCUMENTS)
-    order = again(request_id, await note(database, request_id))
+    order = again(request_id, await note(database, request_id, Act.REOPEN))
     assert (
         await refused(case.reopen(again(request_id, order.note_id, by="mailroom-1")))
     ).code is Code.WRONG_ROLE

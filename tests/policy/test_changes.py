@@ -25,6 +25,13 @@ def listed(changes: Mapping[str, object], **more: object) -> ChangeList:
     return parse_changes(json.dumps(content))
 
 
+def test_a_key_nobody_expects_is_not_repeated() -> None:
+    unknown = {"item": "identity.fax", "to": "03-9999-9999", "yamada_hanako": 1}
+    with pytest.raises(Refusal) as caught:
+        parse_changes(json.dumps({"changes": [unknown]}))
+    assert caught.value.message.startswith("changes.0.(unknown field):")
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policy.vocabulary import Kind, RecordClass
-from records import audit, retention
+from policy.vocabulary import Kind, Outcome, RecordClass
+from records import audit, requests, retention
 from records.database import Database
 from tests.records.material import as_superuser, open_request
 
@@ -141,6 +141,7 @@ async def test_a_whole_chain_that_vanished_is_found(db: Database, request_id: st
 
 async def test_an_end_cut_off_after_a_destruction_is_found(db: Database, request_id: str) -> None:
     async with db.begin() as conn:
+        await requests.close(conn, request_id, Outcome.GRANTED, date(2018, 11, 1))
         await retention.destroy_class(
             conn,
             db.vault,

@@ -6,8 +6,10 @@ import pytest
 from sqlalchemy import func, select
 
 from policy.refusals import Code, Refusal
+from policy.roles import Act
 from policy.vocabulary import Language, LetterKind, MailEvent, Outcome, RecordClass
 from records import audit, documents, envelopes, ledger, letters, notes, requests, retention
+from records.changes import CHANGES
 from records.database import Database
 from records.tables import certificates, data_keys, deposits, invoices, vault
 from records.tables import documents as document_rows
@@ -23,8 +25,12 @@ ON = date(2018, 12, 20)
 PACK = "gmo-appscloud-2018-10-22"
 
 
-async def destroy(db: Database, request_id: str, record_class: RecordClass) -> retention.Certificate:
+async def destroy(
+    db: Database, request_id: str, record_class: RecordClass, *, closed: bool = True
+) -> retention.Certificate:
     async with db.begin() as conn:
+        if closed:
+            await requests.close(conn, request_id, Outcome.GRANTED, ON)
         return await retention.destroy_class(
             conn,
             db.vault,
@@ -156,19 +162,45 @@ async def test_nothing_is_sealed_in_a_class_after_its_end(
     assert RecordClass.RESPONSE_CONTENT not in left
 
 
-async def test_what_was_gathered_is_no_reason_to_act(db: Database, request_id: str) -> None:
-    async with db.begin() as conn:
-        gathered = await notes.write(
-            conn,
-            db.vault,
-            request_id=request_id,
-            purpose=notes.GATHERED,
-            content="{}",
-            written_by=audit.AUTOMATIC,
-            record_class=RecordClass.RESPONSE_CONTENT,
-        )
+async def test_an_open_request_keeps_everything(db: Database, keyring: Keyring, request_id: str) -> None:
+    await fill(db, keyring, request_id)
+    for record_class in RecordClass:
         with pytest.raises(Refusal) as caught:
-            await notes.sealed_as(conn, request_id, gathered)
+            await destroy(db, request_id, record_class, closed=False)
+        assert caught.value.code is Code.WRONG_PHASE
+    async with db.begin() as conn:
+        assert await retention.certificate(conn, request_id) == []
+    await destroy(db, request_id, RecordClass.IDENTITY_DOCUMENTS)
+    async with db.begin() as conn:
+        await requests.reopen(conn, request_id)  # as nothing does once a class is gone
+    again = await destroy(db, request_id, RecordClass.IDENTITY_DOCUMENTS, closed=False)
+    assert again.record_class is RecordClass.IDENTITY_DOCUMENTS
+
+
+@pytest.mark.parametrize(
+    ("purpose", "by", "rests"),
+    [
+        (Act.EXTEND, "officer-1", True),
+        (Act.EXTEND, "officer-2", False),
+        (Act.PROPOSE_RESPONSE, "officer-1", False),
+        (Act.PLACE_HOLD, "officer-1", False),
+        (notes.GATHERED, "officer-1", False),
+        (CHANGES, "officer-1", False),
+    ],
+)
+async def test_an_act_rests_on_what_its_actor_wrote_for_it(
+    db: Database, request_id: str, purpose: str, by: str, rests: bool
+) -> None:
+    async with db.begin() as conn:
+        written = await notes.write(
+            conn, db.vault, request_id=request_id, purpose=purpose, content="{}", written_by=by
+        )
+        named = notes.sealed_as(conn, request_id, written, act=Act.EXTEND, by="officer-1")
+        if rests:
+            assert await named is not None
+            return
+        with pytest.raises(Refusal) as caught:
+            await named
     assert caught.value.code is Code.NOT_FOUND
 
 

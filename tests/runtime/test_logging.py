@@ -11,7 +11,7 @@ PROGRAM = """
 import logging, sys, warnings
 from pathlib import Path
 import structlog
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 from runtime import logging as kaiji_logging
 from runtime.settings import Settings
 
@@ -36,6 +36,15 @@ try:
 except ValueError:
     structlog.get_logger("ours").exception("could not admit")
     logging.getLogger("library").exception("neither")
+for unread in ("canary, input_type=str] canary", ["canary"], {"canary": "canary\\ncanary"}):
+    try:
+        TypeAdapter(Person | None).validate_python(unread)
+    except ValueError as error:
+        try:
+            raise RuntimeError(f"it was {error}") from error
+        except RuntimeError as outer:
+            logging.getLogger("library").exception("no: %s", error)
+            logging.getLogger("library").warning("no", exc_info=ExceptionGroup("two", [outer, error]))
 warnings.warn("old")
 print("result")
 """
@@ -55,7 +64,7 @@ def test_every_line_is_json_on_standard_error() -> None:
     assert [line["event"] for line in lines[:3]] == ["request opened", "poll failed: why", "said"]
     assert lines[0]["request_id"] == "DR-2018-000001-8"
     assert [line["logger"] for line in lines] == [
-        *("ours", "temporalio.worker", "library", "ours", "library", "py.warnings")
+        *("ours", "temporalio.worker", "library", "ours", *["library"] * 7, "py.warnings")
     ]
     assert all(line["timestamp"].endswith("Z") for line in lines)
     assert all("in admit" in line["exception"] for line in lines[3:5])
@@ -65,4 +74,5 @@ def test_every_line_is_json_on_standard_error() -> None:
 def test_a_traceback_shows_no_value(log_format: str) -> None:
     shown = run(log_format).stderr
     assert "in admit" in shown
+    assert "input_type=str" in shown
     assert "canary" not in shown

@@ -7,8 +7,8 @@ import pytest
 
 from policy.calendar import today_in_tokyo
 from policy.refusals import Code, Refusal
-from policy.vocabulary import CustodyEvent, DocumentKind, RecordClass
-from records import audit, documents, envelopes, retention, staff
+from policy.vocabulary import CustodyEvent, DocumentKind, Outcome, RecordClass
+from records import audit, documents, envelopes, requests, retention, staff
 from records.database import Database
 from runtime.keys import Keyring
 from starter.documents import view
@@ -93,6 +93,7 @@ async def test_what_cannot_be_seen_is_said(database: Database, request_id: str) 
 
 async def test_what_is_destroyed_says_when(database: Database, request_id: str) -> None:
     async with database.begin() as conn:
+        await requests.close(conn, request_id, Outcome.GRANTED, date(2018, 11, 20))
         await retention.destroy_class(
             conn,
             database.vault,
