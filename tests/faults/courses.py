@@ -37,7 +37,7 @@ _SAID = {
     *("verify_identity", "propose_response", "approve_response", "withdraw"),
     *("response_taken_back", "confirm_address", "reopen", "record_document"),
 }
-# Said again, it is refused as done, and has no milestone; the documents are checked again, and its custody has it.
+# Said again, it is refused as done and has no milestone: the documents are checked again.
 _SAID_OR_DONE = {"document_struck_out"}
 # What a repeat is answered when the first attempt had its effect, though nobody heard of it.
 _DONE_BY_THEN = {Code.WRONG_PHASE, Code.ALREADY_PROPOSED, Code.NOT_PROPOSED, Code.LETTER_STATE, Code.ENDED}
@@ -141,8 +141,7 @@ class Course:
             case "delivery":
                 inside.mail(status.letters[-1].letter_id, MailEvent.DELIVERED)
             case "address":
-                number = inside.receive(self._moved, self.dev.inbox).envelope
-                confirming = m.ConfirmAddress(by="officer-1", envelope=number)
+                confirming = m.ConfirmAddress(by="officer-1", envelope=2)
                 inside.act(request_id, DisclosureRequest.confirm_address, confirming)
             case "retention" if self.name == "reopened" and status.outcome is RequestOutcome.LAPSED_DOCUMENTS:
                 reopening = m.Reopen(by="officer-1", note_id=self._note(roles.Act.REOPEN, "officer-1"))
