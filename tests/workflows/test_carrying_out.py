@@ -113,6 +113,24 @@ async def test_services_of_one_cessation_end_differently(world: World) -> None:
     assert status.outcome is Outcome.PARTIAL
 
 
+@course
+async def test_what_another_request_has_just_changed_goes_back_to_the_officer(world: World) -> None:
+    who = await somebody(world, SERVICE)
+    one = await preparing(world, Kind.AMENDMENT, who, SERVICE)
+    other = await preparing(world, Kind.AMENDMENT, who, SERVICE)
+    for case, fax in ((one, "03-1111-1111"), (other, "03-2222-2222")):
+        await case.propose(changes_id=await case.changes({"identity.fax": fax}))
+    await one.approve()
+    await other.approve()
+    status = await other.status()
+    assert (status.phase, status.services[0].decision) == (Phase.PREPARING, None)
+    assert "register_conflict" in [m.what for m in status.timeline]
+    await one.deliver()
+    await other.propose(changes_id=await other.changes({"identity.fax": "03-2222-2222"}))
+    await other.approve()
+    assert (await held(world, who))["fax"] == "03-2222-2222"
+
+
 async def test_other_measures_take_the_place_of_a_cessation_only(world: World) -> None:
     who = await somebody(world, SERVICE)
     case = await preparing(world, Kind.AMENDMENT, who, SERVICE)

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 from policy import roles
 from policy.refusals import Code
-from policy.vocabulary import LetterState, MailEvent, Outcome, Phase
+from policy.vocabulary import Capacity, LetterState, MailEvent, Outcome, Phase
 from records import requests
 from tests.workflows.courses import course
-from tests.workflows.world import HANAKO, Case, World, refused
+from tests.workflows.world import HANAKO, Case, World, documents, refused
 from workflows.disclosure_request import DisclosureRequest
 from workflows.messages import RecordMail
 
@@ -58,6 +58,8 @@ async def test_an_answer_returned_twice_is_held_and_then_closed(world: World) ->
         await case.mail(MailEvent.POSTED)
     with refused(Code.LETTER_STATE):
         await case.confirm_address()
+    with refused(Code.LETTER_STATE):  # the address it came back from helps nobody
+        await case.confirm_address(1)
     returned_on = (await case.status()).today
     await case.to_the_last_moment_of(returned_on + timedelta(days=30))
     assert (await case.status()).phase is Phase.POSTING
@@ -188,12 +190,45 @@ async def test_another_address_is_another_letter_and_proven_by_documents(world: 
     status = await case.status()
     assert status.letters[-1].letter_id != answer
     assert await case.letters() == ["invoice", "response", "response"]
+    with refused(Code.LETTER_STATE):  # written to the other address, it is void
+        await case.mail(MailEvent.POSTED, answer, by="officer-1")
     await case.deliver()
     assert (await case.status()).outcome is Outcome.GRANTED
     async with world.database.begin() as conn:
         people = await requests.parties(conn, world.database.vault, case.id)
     assert people is not None
     assert people.principal.address == MOVED
+
+
+@course
+async def test_another_address_reaches_an_answer_in_the_print_queue(world: World) -> None:
+    case = await world.open()
+    await case.receive(documents=documents(Capacity.SELF, world.today)[:-1])
+    await case.verify(deficient=True)
+    asked = (await case.status()).letters[-1].letter_id
+    await case.mail(MailEvent.POSTED, asked)
+    await case.receive(documents=documents(Capacity.SELF, world.today)[-1:])
+    await case.reach(Phase.POSTING)
+    await case.mail(MailEvent.RETURNED, asked)
+    moved = HANAKO | {"address": MOVED, "postal_code": "530-0001"}
+    proof = await case.receive_again(case.envelope(principal=moved))
+    await case.confirm_address(proof.number)
+    assert (await case.every_letter())[-2:] == [
+        ("response", LetterState.CANCELLED),
+        ("response", LetterState.QUEUED),
+    ]
+    await case.deliver()
+    assert (await case.status()).outcome is Outcome.GRANTED
+
+
+async def test_what_is_held_and_closed_is_posted_no_more(world: World) -> None:
+    case = await answered(world)
+    answer = (await case.status()).letters[-1].letter_id
+    await case.mail(MailEvent.RETURNED)
+    await case.advance(days=40)
+    assert (await case.status()).phase is Phase.RETAINED
+    with refused(Code.ENDED):
+        await case.mail(MailEvent.POSTED, answer, by="officer-1")
 
 
 @course

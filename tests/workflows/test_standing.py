@@ -38,6 +38,20 @@ async def test_a_mandate_is_withdrawn_before_the_answer_is_posted(world: World) 
 
 
 @course
+async def test_a_mandate_is_withdrawn_while_the_answer_is_back_in_the_house(world: World) -> None:
+    case = await world.open(capacity=Capacity.PROXY)
+    await case.reach(Phase.IN_TRANSIT)
+    answer = (await case.status()).letters[-1].letter_id
+    with refused(Code.WRONG_PHASE):
+        await case.end_standing(StandingEnd.MANDATE_WITHDRAWN)
+    await case.mail(MailEvent.RETURNED, answer)
+    await case.end_standing(StandingEnd.MANDATE_WITHDRAWN)
+    assert (await case.status()).outcome is Outcome.STANDING_ENDED
+    with refused(Code.ENDED):
+        await case.mail(MailEvent.POSTED, answer, by="officer-1")
+
+
+@course
 async def test_a_principal_comes_of_age(world: World) -> None:
     case = await world.open(Kind.AMENDMENT, capacity=Capacity.STATUTORY_REPRESENTATIVE)
     await case.reach(Phase.PREPARING)
@@ -134,6 +148,22 @@ async def test_the_same_asked_twice_is_shown_and_linked(world: World) -> None:
     assert (status.outcome, status.duplicate_of) == (Outcome.DUPLICATE, first.id)
     assert await second.standing_letters() == ["duplicate"]
     assert (await first.status()).outcome is None
+
+
+@course
+async def test_a_linked_request_goes_on_when_the_other_ends_without_an_answer(world: World) -> None:
+    who = somebody(world)
+    first, second = await world.open(), await world.open()
+    await first.receive(principal=who)
+    await second.receive(principal=who)
+    await second.link(first.id)
+    await first.withdraw()
+    await second.reopen()
+    status = await second.status()
+    assert (status.phase, status.outcome, status.duplicate_of) == (Phase.VERIFYING, None, None)
+    await second.verify()
+    await second.deliver()
+    assert (await second.status()).outcome is Outcome.NO_DATA
 
 
 @course
