@@ -1,5 +1,6 @@
 """The register of personal data: searched for a person, and gathered into the response (§5(1), §3)."""
 
+import asyncio
 from collections.abc import Iterable
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -53,7 +54,8 @@ class HoldingsActivities:
                 if decision.changes_id:
                     changes = await read_list(conn, vault, order.request_id, decision.changes_id)
                     subjects = await targets(conn, vault, subjects, changes)
-                answer = respond(
+                answer = await asyncio.to_thread(
+                    respond,
                     decision,
                     pack=terms,
                     kind=request.kind,

@@ -16,6 +16,7 @@ from policy.vocabulary import ANSWERS, LetterKind, RecordClass
 from records import audit, documents, envelopes, invoices, letters, notes, requests
 from records.database import Database
 
+_BEAT = 1.0  # seconds
 _CLASS_OF = {
     LetterKind.RESPONSE: RecordClass.RESPONSE_CONTENT,
     LetterKind.INVOICE: RecordClass.PAYMENT_RECORDS,
@@ -75,7 +76,7 @@ async def _cancel(conn: AsyncConnection, order: CancelOrder) -> tuple[str, ...]:
 
 async def queue(conn: AsyncConnection, database: Database, order: LetterOrder, letter: Letter) -> None:
     """Render and queue in the caller's transaction, and say so in the audit trail."""
-    pdf = await asyncio.to_thread(render_letter, letter)
+    pdf = await _render(letter)
     record_class = _CLASS_OF.get(order.kind, RecordClass.REQUEST_FILE)
     letter_id = await letters.queue(
         conn,
@@ -97,6 +98,15 @@ async def queue(conn: AsyncConnection, database: Database, order: LetterOrder, l
         detail={"letter": letter_id, "kind": order.kind.value, "on": order.on.isoformat()},
         key=f"queued/{letter_id}",
     )
+
+
+async def _render(letter: Letter) -> bytes:
+    """A long letter takes its time: meanwhile Temporal is told that this worker lives."""
+    rendering = asyncio.ensure_future(asyncio.to_thread(render_letter, letter))
+    while not (await asyncio.wait((rendering,), timeout=_BEAT))[0]:
+        if activity.in_activity():
+            activity.heartbeat()
+    return rendering.result()
 
 
 async def open_file(conn: AsyncConnection, database: Database, order: LetterOrder, letter_id: str) -> File:

@@ -4,7 +4,7 @@ import unicodedata
 from uuid import uuid4
 
 from activities.acting import acting
-from activities.letters.render import unprintable
+from activities.letters.characters import unprintable
 from policy.refusals import Code, Refusal
 from policy.roles import Act
 from policy.vocabulary import RecordClass

@@ -29,6 +29,7 @@ from workflows.messages import LetterStatus, Milestone, Wait
 PATIENT = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
 ONE_TRY = timedelta(seconds=10)  # so long a step waits when the worker it ran on is killed
 ONCE = RetryPolicy(maximum_attempts=1)
+LONG_TRY = timedelta(minutes=2)  # of a letter; its worker shows that it lives
 AT_ONCE = timedelta(seconds=5)
 
 Order = TypeVar("Order")
@@ -207,12 +208,21 @@ class Casework:
     # ── acting on the world ───────────────────────────────────────────────────────────────────────────────
 
     async def do(
-        self, activity: Callable[[Any, Order], Awaitable[Answer]], order: Order, summary: str
+        self,
+        activity: Callable[[Any, Order], Awaitable[Answer]],
+        order: Order,
+        summary: str,
+        try_for: timedelta = ONE_TRY,
     ) -> Answer:
-        """Run an activity until it succeeds."""
+        """Run an activity until it succeeds; one tried for longer than usual sends heartbeats."""
         workflow.set_current_details(explanation.sentence(self.case, None))
         return await workflow.execute_activity_method(
-            activity, order, start_to_close_timeout=ONE_TRY, retry_policy=PATIENT, summary=summary
+            activity,
+            order,
+            start_to_close_timeout=try_for,
+            heartbeat_timeout=ONE_TRY if try_for > ONE_TRY else None,
+            retry_policy=PATIENT,
+            summary=summary,
         )
 
     async def look(
@@ -247,7 +257,7 @@ class Casework:
         """Have a letter rendered and queued for the mail room, once, and return its id."""
         order = letter.model_copy(update={"key": self.letter_key(letter.kind, about), "on": self.today})
         summary = f"Render the {explanation.words(letter.kind)} letter and queue it for the mail room"
-        queued = await self.do(MailingActivities.queue_letter, order, summary)
+        queued = await self.do(MailingActivities.queue_letter, order, summary, LONG_TRY)
         self.list_letter(queued.letter_id, letter.kind)
         if queued.cancelled:
             self.case.update_letter(queued.letter_id, state=LetterState.CANCELLED, ended_on=self.today)

@@ -39,7 +39,7 @@ from policy.vocabulary import (
 )
 from workflows.answering import Answering
 from workflows.case import Case
-from workflows.casework import Ended
+from workflows.casework import LONG_TRY, Ended
 from workflows.messages import ServiceStatus
 from workflows.retaining import Retaining
 
@@ -235,7 +235,7 @@ class DisclosureRequest(Answering, Retaining):
         )
         case.invoiced_on = self.today
         case.invoice = await self.do(
-            InvoicingActivities.issue_invoice, order, "Issue the invoice for the handling fee"
+            InvoicingActivities.issue_invoice, order, "Issue the invoice for the handling fee", LONG_TRY
         )
         case.payments = Payments(invoiced=case.invoice.total, received=0, paid=False)
         self.list_letter(case.invoice.letter_id, LetterKind.INVOICE)

@@ -7,7 +7,7 @@ import unicodedata
 from PIL import Image
 from pypdf import PdfReader
 
-from activities.letters import render
+from activities.letters import typesetting
 from activities.letters.content import Letter
 
 
@@ -31,8 +31,8 @@ def metadata(pdf: bytes) -> str:
 
 def inked_margin(letter: Letter) -> bool:
     """Whether anything is printed within 20 mm of the right edge of any page."""
-    drawn = render._compiler().compile(
-        str(render._TEMPLATES / "letter.typ"),
+    drawn = typesetting.compiler().compile(
+        str(typesetting.TEMPLATES / "letter.typ"),
         sys_inputs={"content": letter.model_dump_json()},
         format="png",
         ppi=50,
