@@ -6,12 +6,14 @@ faults` kills more often.
 """
 
 import asyncio
+import json
 import os
 import random
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ from sqlalchemy import func, select
 from temporalio.client import Client
 
 from policy.holdings import parse_holdings
-from policy.vocabulary import LetterKind, MailEvent, Phase, RecordClass
+from policy.vocabulary import Capacity, Kind, LetterKind, MailEvent, Phase, RecordClass
 from records import audit, holdings, letters, requests, retention, staff
 from records.database import Database
 from records.tables import invoices
@@ -28,7 +30,7 @@ from runtime.embedded.processes import free_port, healthy
 from runtime.embedded.temporal_server import TemporalServer
 from runtime.keys import Keyring
 from runtime.plugin import kaiji_plugin
-from tests.workflows.world import HOLDINGS, Case, Refused, World
+from tests.workflows.world import HANAKO, HOLDINGS, SERVICE, Case, Refused, World, documents
 from worker import register_search_attributes
 
 PHASES = (
@@ -135,6 +137,101 @@ async def test_killed_in_every_phase(world: World, worker: WorkerProcess, kills:
             await _check_destroyed_once(world, case)
     async with world.database.begin() as conn:
         assert (await audit.verify(conn, None)).broken == ()
+
+
+@pytest.mark.parametrize(
+    "kills", [pytest.param(1, id="short"), pytest.param(15, id="long", marks=pytest.mark.long)]
+)
+async def test_killed_where_a_course_turns(world: World, worker: WorkerProcess, kills: int) -> None:
+    """Carried out, undone, reopened, sent elsewhere, originals sent back: each once, with its letter."""
+    chance = random.Random(20181022)
+    for _ in range(kills):
+        turns = await asyncio.gather(_to_carry_out(world), _to_undo(world), _to_reopen(world))
+        turns += await asyncio.gather(_to_send_elsewhere(world), _to_return_originals(world))
+        steps = [asyncio.create_task(_said(turn.step)) for turn in turns]
+        await asyncio.sleep(chance.uniform(0, 0.12))
+        await worker.kill()
+        await worker.start()
+        await asyncio.gather(*steps)
+        for turn in turns:
+            await _said(turn.step)  # by somebody who is not sure
+            assert (await turn.case.status()).phase is turn.phase
+            assert await turn.case.letters() == list(turn.letters)
+            async with world.database.begin() as conn:
+                acts = Counter(event.act for event in await audit.events(conn, turn.case.id))
+            assert acts["letter_queued"] == len(turn.letters)
+            assert tuple(acts[f"change_{state}"] for state in ("applied", "undone")) == turn.changed
+    async with world.database.begin() as conn:
+        assert (await audit.verify(conn, None)).broken == ()
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A request before a step, and how it stands after it: letters, changes applied and undone."""
+
+    case: Case
+    step: Callable[[], Awaitable[object]]
+    phase: Phase
+    letters: tuple[str, ...]
+    changed: tuple[int, int] = (0, 0)
+
+
+async def _amendment(world: World, phase: Phase) -> Case:
+    """A correction of what is held of somebody whom no other request is about, up to a phase."""
+    number = world.number()
+    who = HANAKO | {"name": f"障害 {number}", "customer_number": f"C8{number:06d}"}
+    held = {**who, "service": SERVICE, "categories": {"identity": {"fax": "03-0000-0000"}}}
+    async with world.database.begin() as conn:
+        file = parse_holdings(json.dumps({"holdings": [held]}))
+        await holdings.import_file(conn, world.database.vault, world.keyring, file, "manager-1")
+    case = await world.open(Kind.AMENDMENT)
+    await case.receive(principal=who)
+    await case.reach(Phase.PREPARING)
+    await case.propose(changes_id=await case.changes({"identity.fax": None}))
+    await case.reach(phase)
+    return case
+
+
+async def _to_carry_out(world: World) -> Turn:
+    case = await _amendment(world, Phase.APPROVING)
+    return Turn(case, case.approve, Phase.POSTING, ("response",), (1, 0))
+
+
+async def _to_undo(world: World) -> Turn:
+    case = await _amendment(world, Phase.POSTING)
+    return Turn(case, case.take_back, Phase.PREPARING, ("response",), (1, 1))
+
+
+async def _to_reopen(world: World) -> Turn:
+    case = await world.open()
+    await case.receive(documents=documents(Capacity.SELF, world.today)[:-1])
+    await case.verify(deficient=True)
+    await case.to_the_end_of((await case.status()).deadlines[0].on)
+    letters = ("deficiency", "documents_reminder", "documents_lapsed", "reopened")
+    return Turn(case, case.reopen, Phase.AWAITING_DOCUMENTS, letters)
+
+
+async def _to_send_elsewhere(world: World) -> Turn:
+    case = await world.open()
+    await case.reach(Phase.IN_TRANSIT)
+    await case.mail(MailEvent.RETURNED)
+    moved = HANAKO | {"address": "大阪府大阪市北区梅田1-1-1", "postal_code": "530-0001"}
+    proof = await case.receive_again(case.envelope(principal=moved))
+    letters = ("invoice", "response", "response")
+    return Turn(case, lambda: case.confirm_address(proof.number), Phase.POSTING, letters)
+
+
+async def _to_return_originals(world: World) -> Turn:
+    case = await world.open(capacity=Capacity.PROXY)
+    await case.reach(Phase.IN_TRANSIT)
+    letters = ("invoice", "response", "originals_returned")
+    answer = (await case.status()).letters[-1].letter_id
+    return Turn(case, lambda: case.mail(MailEvent.DELIVERED, answer), Phase.RETAINED, letters)
+
+
+async def _said(step: Callable[[], Awaitable[object]]) -> None:
+    with suppress(Refused):  # it was done, and said again
+        await step()
 
 
 async def _check_answered_once(world: World, case: Case) -> None:
