@@ -264,7 +264,8 @@ async def test_a_duplicate_is_shown_and_linked_with_the_act(
 
 
 def address(id: str, envelope: int | None = None, **more: Any) -> AddressToRecord:
-    fields = {"request_id": id, "by": "officer-1", "key": "k", "on": ON, "envelope": envelope} | more
+    fields = {"request_id": id, "by": "officer-1", "key": "k", "on": ON, "envelope": envelope}
+    fields |= {"letter_id": f"{id}-L01"} | more
     return AddressToRecord.model_validate(fields)
 
 
@@ -283,16 +284,20 @@ async def test_an_address_is_confirmed_or_taken_from_an_envelope_once(
     )
     for _ in range(2):  # a repeat answers what the first time did
         assert await case.record_address(address(request_id, 2)) is True
-    assert await case.record_address(address(request_id, 2, key="again")) is False
+    # Of the letter written before, it is another address; of one written since, it is the same.
+    assert await case.record_address(address(request_id, 2, key="again")) is True
+    since = f"{request_id}-L02"
+    assert await case.record_address(address(request_id, 2, key="since", letter_id=since)) is False
     async with database.begin() as conn:
         people = await requests.parties(conn, database.vault, request_id)
         details = [e.detail for e in await audit.events(conn, request_id) if e.act == "confirm_address"]
     assert people is not None
     assert people.principal.address == MOVED["address"]
     assert details == [
-        {"on": "2018-11-20", "changed": False},
-        {"on": "2018-11-20", "envelope": 2, "changed": True},
-        {"on": "2018-11-20", "envelope": 2, "changed": False},
+        {"on": "2018-11-20", "letter": f"{request_id}-L01", "changed": False},
+        {"on": "2018-11-20", "letter": f"{request_id}-L01", "envelope": 2, "changed": True},
+        {"on": "2018-11-20", "letter": f"{request_id}-L01", "envelope": 2, "changed": True},
+        {"on": "2018-11-20", "letter": since, "envelope": 2, "changed": False},
     ]
     assert (await case.assess_documents(request_id)).envelopes == 2
 
