@@ -73,10 +73,10 @@ BUGS = (
         "phase = phase or Phase.AWAITING_DOCUMENTS\n        if case.closed_on is None:",
     ),
     Bug(
-        "pointless letters stay in the queue",
-        "workflows/retaining.py",
-        "await self.clear_the_queue()",
-        "pass",
+        "an answer stays in the queue after the end",
+        "workflows/disclosure_request.py",
+        "await self.clear_the_queue()\n",
+        "pass\n",
     ),
     Bug(
         "what was carried out is not undone",
