@@ -62,7 +62,7 @@ def test_who_may_not_is_refused_by_the_workflow_itself(
 
 
 def extension(by: str, note: str) -> m.Extend:
-    return m.Extend(by=by, until=today() + timedelta(days=28), note_id=note)
+    return m.Extend.model_construct(by=by, until=today() + timedelta(days=28), note_id=note)
 
 
 def test_who_proposed_cannot_approve_whatever_way_they_come(dev: Dev) -> None:
@@ -94,7 +94,7 @@ def test_an_act_on_a_note_that_was_never_written_is_refused_and_stops_nothing(de
     request_id = dev.verified(envelope(kind="amendment", amendment="addition"), Phase.PREPARING).request_id
     for note in (NOTE, "", "Hanako is my neighbour"):
         assert refused(dev, request_id, DisclosureRequest.extend, extension("officer-1", note)).type
-        hold = m.PlaceHold(by="manager-1", note_id=note)
+        hold = m.PlaceHold.model_construct(by="manager-1", note_id=note)
         assert refused(dev, request_id, DisclosureRequest.place_hold, hold).type
     status = dev.inside.status(request_id)
     assert (status.letters, status.holds, status.phase) == ((), (), Phase.PREPARING)

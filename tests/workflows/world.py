@@ -25,7 +25,7 @@ from policy.calendar import end_of_day, today_in_tokyo
 from policy.deposit import parse_notice
 from policy.envelope import parse_envelope
 from policy.holdings import parse_holdings
-from policy.refusals import Code
+from policy.refusals import Code, Refusal
 from policy.registry import pack_in_force
 from policy.vocabulary import (
     Capacity,
@@ -367,6 +367,13 @@ class Case:
         database, printed = self.world.database, act is roles.Act.EXTEND
         return await seal_reason(database, self.id, text, by=by, act=act, printed=printed)
 
+    async def noted(self, act: roles.Act, by: str, otherwise: str) -> str:
+        """A reason of the one who acts, or of somebody else where they may not."""
+        try:
+            return await self.note(act, by)
+        except Refusal:
+            return await self.note(act, otherwise)
+
     # ── acts ──────────────────────────────────────────────────────────────────────────────────────────────
 
     async def act(self, update: Callable[..., Awaitable[Any]], act: Act) -> None:
@@ -393,7 +400,7 @@ class Case:
         await self.idle()
 
     async def send_back(self, by: str = "approver-1", service: str | None = None) -> None:
-        note_id = await self.note(roles.Act.RETURN_PROPOSAL, "approver-1")
+        note_id = await self.noted(roles.Act.RETURN_PROPOSAL, by, "approver-1")
         await self.act(
             DisclosureRequest.return_proposal, ReturnProposal(by=by, note_id=note_id, service=service)
         )
@@ -412,7 +419,7 @@ class Case:
         )
 
     async def take_back(self, by: str = "approver-1") -> None:
-        note_id = await self.note(roles.Act.TAKE_BACK_RESPONSE, "approver-1")
+        note_id = await self.noted(roles.Act.TAKE_BACK_RESPONSE, by, "approver-1")
         await self.act(DisclosureRequest.take_back_response, TakeBackResponse(by=by, note_id=note_id))
         await self.idle()
 
@@ -423,7 +430,7 @@ class Case:
             document=document,
             event=CustodyEvent.STRUCK_OUT if struck else CustodyEvent.REPLACED,
             replaced_by=replaced_by,
-            note_id=await self.note(roles.Act.RECORD_DOCUMENT, "officer-1") if struck else None,
+            note_id=await self.noted(roles.Act.RECORD_DOCUMENT, by, "officer-1") if struck else None,
         )
         await self.act(DisclosureRequest.record_document, act)
         await self.idle()
@@ -441,7 +448,7 @@ class Case:
         await self.idle()
 
     async def reopen(self, by: str = "officer-1") -> None:
-        note_id = await self.note(roles.Act.REOPEN, "officer-1")
+        note_id = await self.noted(roles.Act.REOPEN, by, "officer-1")
         await self.act(DisclosureRequest.reopen, Reopen(by=by, note_id=note_id))
         await self.idle()
 
@@ -450,12 +457,12 @@ class Case:
         await self.idle()
 
     async def extend(self, until: date, by: str = "officer-1") -> None:
-        note_id = await self.note(roles.Act.EXTEND, "officer-1")
+        note_id = await self.noted(roles.Act.EXTEND, by, "officer-1")
         await self.act(DisclosureRequest.extend, Extend(by=by, until=until, note_id=note_id))
         await self.idle()
 
     async def hold(self, by: str = "manager-1") -> None:
-        note_id = await self.note(roles.Act.PLACE_HOLD, "manager-1")
+        note_id = await self.noted(roles.Act.PLACE_HOLD, by, "manager-1")
         await self.act(DisclosureRequest.place_hold, PlaceHold(by=by, note_id=note_id))
         await self.idle()
 
@@ -479,7 +486,7 @@ class Case:
             event=event,
             on=on,
             tracking_number=self.world.tracking_number() if posted else None,
-            note_id=await self.note(roles.Act.RECORD_MAIL, "mailroom-1")
+            note_id=await self.noted(roles.Act.RECORD_MAIL, by, "mailroom-1")
             if event in (MailEvent.RETURNED, MailEvent.UNKNOWN)
             else None,
         )
