@@ -1,5 +1,6 @@
 """The case file as the workflow needs it: acts recorded, documents judged, requests closed."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,6 +19,7 @@ from activities.messages import (
     MailToRecord,
     ReopenToRecord,
     ResponseToTakeBack,
+    Scalar,
 )
 from policy.assessment import assess, proven_elsewhere, unprintable_name
 from policy.deadlines import Terms
@@ -45,7 +47,15 @@ from runtime.keys import Keyring
 _CUSTODY_OF = {MailEvent.POSTED: documents.returned, MailEvent.RETURNED: documents.came_back}
 """What becomes of the originals with the letter they lie in."""
 
-_Order = DocumentToRecord | AddressToRecord | ResponseToTakeBack | ReopenToRecord
+_Order = (
+    ActToRecord
+    | MailToRecord
+    | DocumentToRecord
+    | AddressToRecord
+    | ResponseToTakeBack
+    | ReopenToRecord
+    | HoldToRecord
+)
 
 
 class CaseActivities:
@@ -70,15 +80,7 @@ class CaseActivities:
                 await changes.read_list(conn, self._database.vault, order.request_id, str(changes_id))
             if order.act == Act.LINK_DUPLICATE:
                 await requests.link(conn, order.request_id, str(order.detail["duplicate_of"]))
-            detail = {name: value for name, value in order.detail.items() if value not in (None, [])}
-            await audit.append(
-                conn,
-                order.request_id,
-                actor=order.by,
-                act=order.act,
-                detail={"on": order.on.isoformat(), **detail},
-                key=order.key,
-            )
+            await _audited(conn, order, order.act, **order.detail)
 
     @activity.defn
     async def record_mail(self, order: MailToRecord) -> None:
@@ -112,17 +114,12 @@ class CaseActivities:
                     by=order.by,
                     key=order.key,
                 )
-            await audit.append(
+            await _audited(
                 conn,
-                order.request_id,
-                actor=order.by,
-                act=f"letter_{order.event.value}",
-                detail={
-                    "letter": order.letter_id,
-                    "on": order.on.isoformat(),
-                    **({"tracking_number": order.tracking_number} if order.tracking_number else {}),
-                },
-                key=order.key,
+                order,
+                f"letter_{order.event.value}",
+                letter=order.letter_id,
+                tracking_number=order.tracking_number,
             )
 
     @activity.defn
@@ -246,14 +243,7 @@ class CaseActivities:
                     on=order.on,
                     note_id=UUID(order.note_id) if order.note_id else None,
                 )
-            await audit.append(
-                conn,
-                order.request_id,
-                actor=order.by,
-                act=act.value,
-                detail={"on": order.on.isoformat(), "hold": order.number},
-                key=order.key,
-            )
+            await _audited(conn, order, act.value, hold=order.number)
 
     @activity.defn
     async def assess_documents(self, request_id: str) -> Assessed:
@@ -321,8 +311,11 @@ class CaseActivities:
         )
 
 
-async def _audited(conn: AsyncConnection, order: _Order, act: str, **detail: str | int | None) -> None:
-    said = {name: value for name, value in detail.items() if value is not None}
+async def _audited(
+    conn: AsyncConnection, order: _Order, act: str, **detail: Scalar | Sequence[Scalar]
+) -> None:
+    """Write an act to the audit trail, once under its key, with what there is to say of it."""
+    said = {name: value for name, value in detail.items() if value not in (None, [])}
     await audit.append(
         conn,
         order.request_id,
@@ -359,7 +352,7 @@ async def _check_may_check_addresses(conn: AsyncConnection, by: str) -> None:
 
 async def _sealed(
     conn: AsyncConnection,
-    order: _Order | ActToRecord | MailToRecord | HoldToRecord,
+    order: _Order,
     act: Act,
     note_id: str | None,
 ) -> UUID | None:

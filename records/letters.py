@@ -211,15 +211,9 @@ async def mark(
         raise Refusal(Code.MALFORMED, "posting a letter needs its tracking number")
     if _recorded(row, event, on, tracking_number):
         return False
-    state = LetterState(row.state)
     if event is MailEvent.POSTED:
         await _check_number_is_free(conn, letter_id, tracking_number or "", on)
-    before = row.ended_on or row.posted_on or row.queued_on
-    if not may_happen(event, state) or on < before:
-        raise Refusal(
-            Code.LETTER_STATE,
-            f"the letter is {state} since {before}: it cannot have been {event} on {on}",
-        )
+    check_follows(_letter(row), event, on)
     changes: dict[str, object] = {"state": state_after(event, posted_before=row.posted_on is not None)}
     match event:
         case MailEvent.POSTED:
@@ -231,6 +225,14 @@ async def mark(
             changes |= {"reason_id": reason_id}
     await conn.execute(update(letters).where(letters.c.id == letter_id).values(changes))
     return True
+
+
+def check_follows(letter: LetterRow, event: MailEvent, on: date) -> None:
+    """Raise ``Refusal`` (letter_state) for an event that cannot have happened to a letter on this day."""
+    since = letter.ended_on or letter.posted_on or letter.queued_on
+    if not may_happen(event, letter.state) or on < since:
+        message = f"the letter is {letter.state} since {since}: it cannot have been {event} on {on}"
+        raise Refusal(Code.LETTER_STATE, message)
 
 
 def _recorded(row: Row[tuple[object, ...]], event: MailEvent, on: date, tracking_number: str | None) -> bool:

@@ -14,8 +14,7 @@ from temporalio.client import Client
 
 from activities.letters.cover import Cover, CoveredLetter
 from activities.letters.render import page_count, render_cover
-from policy.mail import may_happen
-from policy.refusals import Code, Refusal
+from policy.refusals import Refusal
 from policy.roles import Act
 from policy.tracking import TrackingEvent
 from policy.vocabulary import LetterState, MailEvent
@@ -178,21 +177,12 @@ async def tell(database: Database, client: Client | None, event: TrackingEvent, 
     if letter.state.value == event.event.value:
         return Told(event, "repeated", letter)
     try:
-        _check(letter, event)
+        letters.check_follows(letter, event.event, event.on)
         if client is not None:
             await _record(database, client, letter, event, by=by)
     except Refusal as refusal:
         return Told(event, "refused", letter, refusal)
     return Told(event, "recorded", letter)
-
-
-def _check(letter: LetterRow, event: TrackingEvent) -> None:
-    since = letter.ended_on or letter.posted_on or letter.queued_on
-    if not may_happen(event.event, letter.state) or event.on < since:
-        message = (
-            f"the letter is {letter.state} since {since}: it cannot have been {event.event} on {event.on}"
-        )
-        raise Refusal(Code.LETTER_STATE, message)
 
 
 async def _record(

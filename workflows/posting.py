@@ -112,11 +112,8 @@ class Posting(Acting):
         if letter.kind in ANSWERS:
             self.check_running()
             if letter.letter_id != self.case.answer or self.case.answer_address != self.case.addresses:
-                refuse(
-                    Code.LETTER_STATE,
-                    "this answer is void: another address was proven",
-                )
-        if letter.postings > self.case.terms.reposts:
+                refuse(Code.LETTER_STATE, "this answer is void: another address was proven")
+        if self._is_held(letter):
             refuse(Code.LETTER_STATE, "the letter was re-posted as often as the pack allows: it is held")
 
     @workflow.update
@@ -124,7 +121,6 @@ class Posting(Acting):
         """An officer has checked the address a letter came back from, or takes one that documents prove."""
         async with self.one_act:
             letter = self._check_address(act)
-            held = letter.postings > self.case.terms.reposts
             changed = await record(
                 CaseActivities.record_address,
                 AddressToRecord(
@@ -133,7 +129,7 @@ class Posting(Acting):
                     key=self.act_key(roles.Act.CONFIRM_ADDRESS),
                     on=self.today,
                     envelope=act.envelope,
-                    held=held,
+                    held=self._is_held(letter),
                     letter_id=letter.letter_id,
                 ),
             )
@@ -156,10 +152,14 @@ class Posting(Acting):
             refuse(Code.LETTER_STATE, "the letter has not come back, or its address is checked already")
         if letter.kind in ANSWERS:
             self.check_running()
-        if act.envelope is None and letter.postings > self.case.terms.reposts:
+        if act.envelope is None and self._is_held(letter):
             message = "the letter came back as often as the pack allows: only another, proven address helps"
             refuse(Code.LETTER_STATE, f"{message} (--envelope NUMBER)", "§5(2)(7)")
         return letter
+
+    def _is_held(self, letter: LetterStatus) -> bool:
+        """Whether a letter was posted as often as the pack allows."""
+        return letter.postings > self.case.terms.reposts
 
     def _latest_returned(self) -> str:
         returned = [x.letter_id for x in self.case.letters if x.state is LetterState.RETURNED]
