@@ -30,8 +30,7 @@ class Answering(Acts):
         case.answer = await self.send(self.letter(kind, drafts=drafts), clause, about=about)
         if self.letter_is(case.answer, LetterState.CANCELLED):  # taken back, before a reset forgot that
             case.answer = None
-            for service in case.in_play:
-                case.undecide(service.service)
+            case.undecide(case.in_play)
 
     async def await_posting(self) -> None:
         """The mail room posts it; where nobody is sure whether it did, somebody finds out."""

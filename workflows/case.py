@@ -3,6 +3,7 @@
 Lists stand where one is a special case of many. New fields are optional; none is ever renamed.
 """
 
+from collections.abc import Iterable
 from datetime import date
 
 from pydantic import BaseModel, ConfigDict
@@ -156,20 +157,21 @@ class Case(BaseModel):
         """Change what is known of one letter."""
         self.letters = [x.model_copy(update=changes) if x.letter_id == letter_id else x for x in self.letters]
 
-    def undecide(self, name: str) -> None:
-        """Forget what was proposed and approved for one service: it is decided anew."""
-        self.update_service(
-            name,
-            decision=None,
-            ground=None,
-            withhold=(),
-            note_id=None,
-            changes_id=None,
-            proposed_by=None,
-            approved_by=None,
-            draft_id=None,
-            outcome=None,
-        )
+    def undecide(self, services: Iterable[ServiceStatus]) -> None:
+        """Forget what was proposed and approved for these services: they are decided anew."""
+        for service in services:
+            self.update_service(
+                service.service,
+                decision=None,
+                ground=None,
+                withhold=(),
+                note_id=None,
+                changes_id=None,
+                proposed_by=None,
+                approved_by=None,
+                draft_id=None,
+                outcome=None,
+            )
 
     def letters_of(self, *kinds: LetterKind) -> list[LetterStatus]:
         """The letters of these kinds, the oldest first."""

@@ -160,8 +160,9 @@ class Deciding(Acting):
         """An approver sends a proposal back with a reason."""
         detail: Detail = {"service": act.service, "note": act.note_id}
         async with self.acting(roles.Act.RETURN_PROPOSAL, act, lambda: self._check_return(act), detail):
-            for service in self.proposed(act.service):
-                self.case.undecide(service.service)
+            returned = self.proposed(act.service)
+            self.case.undecide(returned)
+            for service in returned:
                 self.note("proposal_returned", by=act.by, ref=service.service)
         return self.acknowledged()
 
@@ -195,8 +196,7 @@ class Deciding(Acting):
             )
             self.case.update_letter(answer, state=LetterState.CANCELLED, ended_on=self.today)
             self.case.answer = None
-            for service in self.case.in_play:
-                self.case.undecide(service.service)
+            self.case.undecide(self.case.in_play)
             self.note("response_taken_back", by=act.by, ref=answer)
         return self.acknowledged()
 

@@ -362,8 +362,7 @@ class DisclosureRequest(Answering, Retaining):
             CarryingOutActivities.carry_out, order, "Carry out in the register what was decided"
         )
         if carried_out.conflict:
-            for service in case.in_play:
-                case.undecide(service.service)
+            case.undecide(case.in_play)
             self.note("register_conflict", clause="§1")
         elif carried_out.changes:
             self.note("carried_out", clause="§1", ref=str(carried_out.changes))

@@ -1,6 +1,5 @@
 """Reading a message: the file as it stands after the first pass."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -11,6 +10,7 @@ from starter.bank.camt.checking import Check
 from starter.bank.camt.lines import Lines
 from starter.bank.camt.walking import parts
 from starter.bank.deposits import BankDeposit, Naming
+from starter.bank.digest import digest_of
 
 
 @dataclass(frozen=True)
@@ -45,17 +45,9 @@ def read(source: bytes | BinaryIO, today: date) -> CamtFile:
     return CamtFile(
         source=stream,
         today=today,
-        digest=_digest(stream),
+        digest=digest_of(stream),
         records=check.number,
         transactions=check.transactions,
         accounts=check.accounts,
         singly=bytes(check.singly),
     )
-
-
-def _digest(stream: BinaryIO) -> str:
-    stream.seek(0)
-    digest = hashlib.sha256()
-    while block := stream.read(64 * 1024):
-        digest.update(block)
-    return digest.hexdigest()

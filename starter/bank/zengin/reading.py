@@ -6,7 +6,6 @@ records the second pass parses again, one by one. So the source must be able to 
 meanwhile.
 """
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from io import BytesIO
 from os import SEEK_END
 from typing import BinaryIO
 
+from starter.bank.digest import digest_of
 from starter.bank.findings import Findings, refused
 from starter.bank.zengin import eras, records
 from starter.bank.zengin.fields import Record
@@ -100,7 +100,7 @@ def read(source: bytes | BinaryIO, today: date) -> ZenginFile:
         source=stream,
         framing=framing,
         today=today,
-        digest=_digest(stream),
+        digest=digest_of(stream),
         records=check.number,
         transactions=check.transactions,
         accounts=check.accounts,
@@ -276,11 +276,3 @@ def _names(record_types: bytes) -> str:
 
 def _account_type(record: Record, before: str) -> str:
     return record.account_type if isinstance(record, StatementHeader) else before
-
-
-def _digest(stream: BinaryIO) -> str:
-    stream.seek(0)
-    digest = hashlib.sha256()
-    while block := stream.read(64 * 1024):
-        digest.update(block)
-    return digest.hexdigest()
