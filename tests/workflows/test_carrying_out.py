@@ -157,8 +157,9 @@ async def test_taking_back_and_posting_at_once_are_one_of_them(world: World) -> 
         case = await preparing(world, Kind.AMENDMENT, who, SERVICE)
         await case.propose()
         await case.approve()
+        answer = (await case.status()).letters[-1].letter_id
         posted, taken_back = await asyncio.gather(
-            case.mail(MailEvent.POSTED), case.take_back(), return_exceptions=True
+            case.mail(MailEvent.POSTED, answer), case.take_back(), return_exceptions=True
         )
         assert (posted is None) != (taken_back is None)
         phase = (await case.status()).phase

@@ -87,8 +87,9 @@ async def test_a_posting_and_a_withdrawal_at_once_are_one_of_them(world: World) 
     for _ in range(3):
         case = await world.open()
         await case.reach(Phase.POSTING)
+        answer = (await case.status()).letters[-1].letter_id  # once it is withdrawn, another is the last
         posted, withdrawn = await asyncio.gather(
-            case.mail(MailEvent.POSTED), case.withdraw(), return_exceptions=True
+            case.mail(MailEvent.POSTED, answer), case.withdraw(), return_exceptions=True
         )
         assert (posted is None) != (withdrawn is None)
         assert (await case.status()).outcome is (None if posted is None else Outcome.WITHDRAWN)
