@@ -4,12 +4,12 @@ from temporalio import activity
 
 from activities.correspondence import compose_invoice
 from activities.mailing import open_file, queue
-from activities.messages import Invoice, InvoiceEnd, InvoiceOrder, LetterOrder, Payments
+from activities.messages import Invoice, InvoiceEnd, InvoiceOrder, InvoiceReopened, LetterOrder, Payments
 from policy.checkdigits import invoice_number, payment_reference
 from policy.fees import quote
 from policy.registry import pack
 from policy.vocabulary import LetterKind
-from records import audit, invoices, ledger, requests
+from records import audit, closing, invoices, ledger, requests
 from records.database import Database
 from records.locks import lock
 from records.numbers import next_number
@@ -47,6 +47,7 @@ class InvoicingActivities:
                     tax=fee.tax,
                     tax_rate=fee.rate,
                     state="open",
+                    moved_on=order.on,
                 )
                 file = await open_file(conn, self._database, letter)
                 await queue(conn, self._database, letter, compose_invoice(letter, file, issued))
@@ -72,12 +73,7 @@ class InvoicingActivities:
                     },
                     key="invoiced",
                 )
-        return Invoice(
-            number=issued.number,
-            payment_reference=issued.payment_reference,
-            total=issued.total,
-            due_on=issued.due_on,
-        )
+        return _invoice(issued)
 
     @activity.defn
     async def read_payments(self, request_id: str) -> Payments:
@@ -88,11 +84,30 @@ class InvoicingActivities:
     @activity.defn
     async def close_invoice(self, order: InvoiceEnd) -> Payments:
         """Close the invoice unless it is paid by now: a later deposit goes to suspense, one in time still
-        counts.
+        counts. What was paid in part is set free, to go back.
         """
         async with self._database.begin() as conn:
-            await invoices.close_invoice(conn, order.request_id, "lapsed" if order.lapsed else "cancelled")
+            await closing.close_invoice(
+                conn, order.request_id, "lapsed" if order.lapsed else "cancelled", on=order.on
+            )
             return _payments(await ledger.payments(conn, order.request_id))
+
+    @activity.defn
+    async def reopen_invoice(self, order: InvoiceReopened) -> Invoice:
+        """Let the lapsed invoice of a reopened request be paid again; what came in for it counts again."""
+        async with self._database.begin() as conn:
+            reopened = await closing.reopen(conn, order.request_id, due_on=order.due_on, on=order.on)
+        return _invoice(reopened)
+
+
+def _invoice(issued: invoices.InvoiceRow) -> Invoice:
+    return Invoice(
+        number=issued.number,
+        letter_id=issued.letter_id,
+        payment_reference=issued.payment_reference,
+        total=issued.total,
+        due_on=issued.due_on,
+    )
 
 
 def _payments(found: ledger.Payments) -> Payments:

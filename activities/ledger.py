@@ -30,7 +30,12 @@ class LedgerActivities:
         async with acting(self._database, case, order.by, Act.ASSIGN_DEPOSIT, order.key) as conn:
             return _match(
                 await ledger.assign(
-                    conn, order.source, order.deposit_id, request_id=order.request_id, by=order.by
+                    conn,
+                    order.source,
+                    order.deposit_id,
+                    request_id=order.request_id,
+                    by=order.by,
+                    on=order.on,
                 )
             )
 

@@ -243,6 +243,7 @@ class InvoiceReopened(Message):
     """The invoice of a reopened request may be paid again, until `due_on`."""
 
     request_id: str
+    on: date
     due_on: date
 
 
@@ -260,6 +261,7 @@ class InvoiceEnd(Message):
 
     request_id: str
     lapsed: bool
+    on: date
 
 
 class DepositKey(Message):
@@ -284,6 +286,7 @@ class Assignment(Message):
     deposit_id: str
     request_id: str
     by: str
+    on: date
     key: str
 
 

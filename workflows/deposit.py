@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.ledger import LedgerActivities
 from activities.messages import Assignment, DepositKey, DepositMatch, SuspenseNotice
+from policy.calendar import today_in_tokyo
 from policy.refusals import Code
 from workflows.casework import ONE_TRY, PATIENT
 from workflows.messages import AssignDeposit, DepositStatus, PaymentReceived
@@ -106,6 +107,7 @@ class Deposit:
                 deposit_id=self.deposit.deposit_id,
                 request_id=act.request_id,
                 by=act.by,
+                on=today_in_tokyo(workflow.now()),
                 key=f"assign/{act.request_id}",
             ),
         )
