@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import JsonValue
 from sqlalchemy import Row, Select, String, any_, exists, false, func, insert, literal, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from records.encoding import canonical_json, joined
@@ -130,7 +130,7 @@ async def append_many(
     lasts = await conn.execute(
         select(audit.c.case_id, audit.c.seq, audit.c.digest)
         .where(of_cases)
-        .distinct(audit.c.case_id)
+        .ext(distinct_on(audit.c.case_id))
         .order_by(audit.c.case_id, audit.c.seq.desc())
     )
     heads = {row.case_id: (row.seq, row.digest) for row in lasts}

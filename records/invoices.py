@@ -137,9 +137,11 @@ async def settle(conn: AsyncConnection, moved: Mapping[str, date]) -> None:
 
     ``moved`` are their numbers, each with the day from which the change counts.
     """
-    change = func.unnest(
-        literal(list(moved), ARRAY(String)), literal(list(moved.values()), ARRAY(Date))
-    ).table_valued("number", "day")
+    change = (
+        func.unnest(literal(list(moved), ARRAY(String)), literal(list(moved.values()), ARRAY(Date)))
+        .table_valued("number", "day")
+        .render_derived()
+    )
     credited = (
         select(func.coalesce(func.sum(allocations.c.amount), 0))
         .where(allocations.c.request_id == invoices.c.request_id, allocations.c.reversed_on.is_(None))

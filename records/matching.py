@@ -110,7 +110,9 @@ async def match(conn: AsyncConnection, source: str, deposit_id: str) -> Match:
 
 
 async def decide(conn: AsyncConnection, told: Sequence[Told]) -> list[Decision]:
-    """What becomes of settled deposits, in their order; the invoices they mean are locked from here on."""
+    """What becomes of settled deposits of one source, in their order; the invoices they mean are locked from
+    here on.
+    """
     meant = await _meant(conn, told)
     credited = await invoices.credited(conn, {invoice.request_id for invoice in meant if invoice})
     twins = await _twins(conn, told)
@@ -168,12 +170,14 @@ async def _twins(conn: AsyncConnection, told: Sequence[Told]) -> list[bool]:
     """
     rows = await conn.execute(
         select(
-            deposit_rows.c.source,
             deposit_rows.c.value_date,
             deposit_rows.c.amount,
             deposit_rows.c.currency,
             deposit_rows.c.payment_reference,
-        ).where(
+        )
+        .distinct()
+        .where(
+            deposit_rows.c.source.not_in({deposit.source for deposit in told}),
             tuple_(deposit_rows.c.value_date, deposit_rows.c.amount).in_(
                 sorted({(deposit.value_date, deposit.amount) for deposit in told})
             ),
@@ -181,15 +185,8 @@ async def _twins(conn: AsyncConnection, told: Sequence[Told]) -> list[bool]:
             deposit_rows.c.suspense_reason.is_distinct_from(Suspense.TWIN),
         )
     )
-    sources: dict[tuple[date, int, str, str | None], set[str]] = {}
-    for source, *payment in rows:
-        sources.setdefault(tuple(payment), set()).add(source)
+    known = {tuple(row) for row in rows}
     return [
-        bool(
-            sources.get(
-                (deposit.value_date, deposit.amount, deposit.currency, deposit.payment_reference), set()
-            )
-            - {deposit.source}
-        )
+        (deposit.value_date, deposit.amount, deposit.currency, deposit.payment_reference) in known
         for deposit in told
     ]
