@@ -32,7 +32,7 @@ def bank_kana(text: str) -> str:
     the name, for anything else.
     """
     full = jaconv.hira2kata(unicodedata.normalize("NFKC", text))
-    half = jaconv.z2h(full, kana=True, ascii=True, digit=True).upper().translate(_INSTEAD).strip()
+    half = jaconv.z2h(full, kana=True, ascii=True, digit=True).upper().translate(_INSTEAD).strip(" ")
     if not _HOLDER.fullmatch(half):
         raise ValueError(
             "a name is written in kana, Latin letters, digits and ( ) . , / - as the bank has it"

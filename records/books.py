@@ -481,7 +481,8 @@ def _balance(suspense: Iterable[tuple[str, int]], open_: Iterable[int]) -> Balan
     by_currency: dict[str, int] = {YEN: 0}
     for currency, amount in suspense:
         by_currency[currency] = by_currency.get(currency, 0) + amount
-    return Balance(by_currency, sum(open_))
+    waits = {currency: amount for currency, amount in by_currency.items() if amount or currency == YEN}
+    return Balance(waits, sum(open_))
 
 
 def _negative(line: DepositLine | InvoiceLine) -> bool:

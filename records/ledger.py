@@ -130,15 +130,15 @@ async def _apply(
     state = await conn.scalar(select(deposits.c.state).where(is_one).with_for_update())
     sent_on = today_in_tokyo(notice.timestamp)
     if state is None or (notice.type is NoticeType.SETTLED and state == DepositState.PRELIMINARY):
-        is_cancelled = notice.type is NoticeType.CANCELLED
+        cancelled_on = max(sent_on, data.value_date) if notice.type is NoticeType.CANCELLED else None
         key = data.account, data.value_date
         values = {
             "state": DepositState(notice.type.removeprefix("deposit.")),
             "amount": data.amount,
             "currency": data.currency,
             "value_date": data.value_date,
-            "moved_on": data.value_date,
-            "cancelled_on": max(sent_on, data.value_date) if is_cancelled else None,
+            "moved_on": cancelled_on or data.value_date,
+            "cancelled_on": cancelled_on,
             "account_invoice": (await stood_for(conn, [key])).get(key),
             "payment_reference": data.payment_reference,
             "invoice_number": find_invoice_number(data.reference, data.edi, data.payer_name),
