@@ -17,6 +17,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
+from activities.carrying_out import CarryingOutActivities
 from activities.casework import CaseActivities
 from activities.destruction import DestructionActivities
 from activities.errors import RefusalInterceptor
@@ -49,7 +50,8 @@ def create_worker(
     client: Client, database: Database, keyring: Keyring, *, task_queue: str = TASK_QUEUE
 ) -> Worker:
     """A worker for everything Kaiji runs."""
-    case, holdings = CaseActivities(database), HoldingsActivities(database, keyring)
+    case, holdings = CaseActivities(database, keyring), HoldingsActivities(database, keyring)
+    carrying_out = CarryingOutActivities(database, keyring)
     invoicing, mailing = InvoicingActivities(database), MailingActivities(database)
     ledger, destruction = LedgerActivities(database), DestructionActivities(database)
     return Worker(
@@ -60,15 +62,23 @@ def create_worker(
             case.record_act,
             case.record_mail,
             case.record_hold,
+            case.record_document,
+            case.record_address,
+            case.take_back_response,
+            case.reopen,
             case.assess_documents,
             case.attached_envelopes,
             case.close_request,
             holdings.locate,
             holdings.prepare_response,
+            carrying_out.carry_out,
+            carrying_out.undo,
             invoicing.issue_invoice,
             invoicing.read_payments,
             invoicing.close_invoice,
+            invoicing.reopen_invoice,
             mailing.queue_letter,
+            mailing.cancel_letters,
             ledger.match_deposit,
             ledger.assign_deposit,
             ledger.remind_of_suspense,

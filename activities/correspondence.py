@@ -89,16 +89,16 @@ def compose_invoice(order: LetterOrder, file: File, invoice: InvoiceRow) -> Invo
 
 
 def letterhead(pack: Pack, language: Language) -> Letterhead:
-    """Who writes, and where to complain (§6)."""
+    """Who writes, and where to complain (§6): in writing, so with the address."""
     operator, point = pack.operator, pack.contact_points[0]
+    code, place = operator.address.postal_code, operator.address.lines.of(language)
+    in_writing = f"〒{code} {place}" if language is Language.JA else f"{place} {code}"
     return Letterhead(
         company=operator.name.of(language),
         department=operator.department.of(language),
         postal_code=operator.address.postal_code,
         address=operator.address.lines.of(language),
-        contact=ContactPoint(
-            name=point.name.of(language), lines=(point.matter.of(language),), clause=point.citation
-        ),
+        contact=ContactPoint(name=point.name.of(language), lines=(in_writing,), clause=point.citation),
     )
 
 

@@ -2,29 +2,33 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 from stdnum import luhn
 
-from activities.letters.content import DataRow, DataTable, Purpose, Refused, ServiceResponse, Withheld
+from activities.letters.content import (
+    ChangeLine,
+    DataRow,
+    DataTable,
+    Purpose,
+    PurposeTable,
+    Refused,
+    ServiceResponse,
+    Withheld,
+)
 from activities.letters.names import printable
+from activities.messages import ServiceDecision
+from policy.changes import ChangeList, Effect, Held, effects
+from policy.holdings import Value, is_secret
 from policy.law import SUBJECT_OF, article, grounds
 from policy.pack import Pack
 from policy.vocabulary import Amendment, Category, Cessation, Decision, Kind, Language, Outcome
-
-Data = Mapping[Category, Mapping[str, object]]
 
 _HELD_NOT_PRINTED = {
     Language.JA: "保有しています（安全管理のため記載しません）",
     Language.EN: "held (not printed, for its own safety)",
 }
-_SECRET = re.compile(
-    r"pass|pwd|secret|credential|token|api_?key|private_?key|(^|_)pin(_|$)|security_code|cvv|cvc|パスワード|暗証",
-    re.IGNORECASE,
-)
-"""Keys of fields that are never printed, whatever the pack says of them."""
-_PASSPORT = re.compile(r"passport", re.IGNORECASE)
 _CARD = re.compile(r"(?<!\d)\d(?:[\s.\-‐‑‒–—−・_/]{0,2}\d){12,18}(?!\d)")
 
 _DONE = {
@@ -38,46 +42,59 @@ _DONE = {
         "We no longer provide it to third parties, as requested.",
     ),
 }
+_REST = ("その他のご請求事項", "The rest of what was asked for")
 
 
 def respond(
+    decision: ServiceDecision,
     *,
     pack: Pack,
-    service: str,
     kind: Kind,
     change: Amendment | Cessation | None,
     language: Language,
-    decision: Decision,
-    ground: str | None,
-    withhold: Iterable[str],
     remarks: str | None,
-    data: Sequence[Data],
+    changes: ChangeList | None,
+    data: Sequence[Held],
     on: date,
 ) -> ServiceResponse:
-    """The answer for a service in which data was found. `remarks` is the officer's own text, opened for this;
-    `data` is all that is held, a mapping for each contract found.
+    """The answer for a service in which data was found. `remarks` is the officer's own text and `changes` the
+    list of what an amendment changes, opened for this; `data` is what is held, a mapping for each contract
+    that is meant.
+
+    A cessation in part, and an amendment without a list, is the officer's own doing: `remarks` tells of it.
     """
-    name = pack.service(service).name.of(language)
-    reason = next((g.text.of(language) for g in grounds(kind) if g.code == ground), "")
-    cited = article(SUBJECT_OF[kind], on, language) or ""
-    if decision is Decision.REFUSE:
+    name = pack.service(decision.service).name.of(language)
+    reason, cited = _ground(kind, decision.ground, language), article(SUBJECT_OF[kind], on, language) or ""
+    told = () if remarks is None else (printable(remarks),)
+    if decision.decision is Decision.REFUSE:
         refused = Refused(ground=reason, article=cited, reasons=printable(remarks or reason))
         return ServiceResponse(service=name, outcome=Outcome.REFUSED, refused=refused)
-    left_out = frozenset(withhold)
+    if decision.decision is Decision.ALTERNATIVE:
+        refused = Refused(ground=reason, article=cited, reasons=reason)
+        return ServiceResponse(service=name, outcome=Outcome.ALTERNATIVE, actions=told, refused=refused)
+    left_out = frozenset(each.item for each in decision.withhold)
+    whole = decision.decision is Decision.GRANT
+    done = _done(pack, change, language, whole=whole)
+    if change is None:
+        actions: tuple[str, ...] = ()
+    elif changes is not None:
+        actions = told
+    elif kind is Kind.CESSATION and whole:
+        actions = (*done, *told)
+    else:
+        actions = told or done
     return ServiceResponse(
         service=name,
-        outcome=Outcome.GRANTED if decision is Decision.GRANT else Outcome.PARTIAL,
+        outcome=Outcome.GRANTED if whole else Outcome.PARTIAL,
         data=tuple(table for held in data for table in _tables(pack, language, held, left_out))
         if kind is Kind.DISCLOSURE
         else (),
-        withheld=tuple(
-            Withheld(item=_label(pack, language, item), ground=reason, article=cited)
-            for item in sorted(left_out)
-        ),
-        purposes=tuple(Purpose(number=p.number, text=p.text.of(language)) for p in pack.purposes_of(service))
+        withheld=() if whole else tuple(_withheld(pack, kind, decision, language, cited)),
+        purposes=tuple(_purposes(pack, decision.service, language, data, left_out))
         if kind is Kind.PURPOSE_NOTIFICATION
         else (),
-        actions=() if change is None else (printable(remarks or _DONE[change][language is Language.EN]),),
+        changes=tuple(dict.fromkeys(_changes(pack, language, changes, data, left_out))) if changes else (),
+        actions=actions,
     )
 
 
@@ -97,7 +114,72 @@ def cite(response: ServiceResponse, kind: Kind, language: Language, on: date) ->
     )
 
 
-def _tables(pack: Pack, language: Language, data: Data, left_out: frozenset[str]) -> Iterable[DataTable]:
+def _ground(kind: Kind, code: str | None, language: Language) -> str:
+    return next((ground.text.of(language) for ground in grounds(kind) if ground.code == code), "")
+
+
+def _withheld(
+    pack: Pack, kind: Kind, decision: ServiceDecision, language: Language, cited: str
+) -> Iterator[Withheld]:
+    """What is left out, each with its ground; a decision in part that names nothing leaves out the rest."""
+    items = [(_label(pack, language, each.item), each.ground) for each in decision.withhold]
+    for item, ground in items or [(_REST[language is Language.EN], decision.ground or "")]:
+        yield Withheld(item=item, ground=_ground(kind, ground, language), article=cited)
+
+
+def _purposes(
+    pack: Pack, service: str, language: Language, data: Sequence[Held], left_out: frozenset[str]
+) -> Iterator[PurposeTable]:
+    """The purposes of each category that the service really holds (§2, §3)."""
+    for category, rules in pack.categories.items():
+        purposes = pack.purposes_of(service, category)
+        if purposes and category not in left_out and any(held.get(category) for held in data):
+            yield PurposeTable(
+                category=rules.label.of(language),
+                purposes=tuple(Purpose(number=each.number, text=each.text.of(language)) for each in purposes),
+            )
+
+
+def _changes(
+    pack: Pack, language: Language, changes: ChangeList, data: Sequence[Held], left_out: frozenset[str]
+) -> Iterator[ChangeLine]:
+    """A line for each change in each contract in which it changes something; one for what is so already."""
+    of_each = [effects(changes, held, left_out) for held in data or ({},)]
+    for same in zip(*of_each, strict=True):
+        for effect in [each for each in same if not each.is_none] or same[:1]:
+            yield ChangeLine(
+                item=_label(pack, language, effect.change.item),
+                action=effect.action,
+                before=_value(pack, language, effect, effect.before),
+                after=_value(pack, language, effect, effect.after),
+            )
+
+
+def _value(pack: Pack, language: Language, effect: Effect, value: Value | None) -> str | None:
+    if value is None:
+        return None
+    texts = _values(pack, language, effect.change.category, effect.change.field, value)
+    return (", " if language is Language.EN else "、").join(texts)
+
+
+def _done(
+    pack: Pack, change: Amendment | Cessation | None, language: Language, *, whole: bool
+) -> tuple[str, ...]:
+    """What was done, as it is said where nobody says more; to whom nothing is provided any more by name."""
+    if change is None:
+        return ()
+    ja, en = _DONE[change]
+    if not whole:
+        return (f"With the exceptions below: {en}" if language is Language.EN else f"下記を除き、{ja}",)
+    if change is not Cessation.STOP_THIRD_PARTY_PROVISION or not pack.provisions:
+        return (en if language is Language.EN else ja,)
+    stopped = (
+        "We no longer provide it to {}." if language is Language.EN else "{}への提供を停止いたしました。"
+    )
+    return tuple(stopped.format(each.recipient.of(language)) for each in pack.provisions)
+
+
+def _tables(pack: Pack, language: Language, data: Held, left_out: frozenset[str]) -> Iterator[DataTable]:
     for category, rules in pack.categories.items():
         held = data.get(category)
         if not held or category.value in left_out:
@@ -115,11 +197,11 @@ def _tables(pack: Pack, language: Language, data: Data, left_out: frozenset[str]
             yield DataTable(category=rules.label.of(language), rows=rows)
 
 
-def _values(pack: Pack, language: Language, category: Category, key: str, value: object) -> list[str]:
+def _values(pack: Pack, language: Language, category: Category, key: str, value: Value) -> list[str]:
     rule = next((f.printed for f in pack.categories[category].fields if f.key == key), "full")
-    if rule == "never" or _SECRET.search(_PASSPORT.sub("", key)):
+    if is_secret(pack, category, key):
         return [_HELD_NOT_PRINTED[language]]
-    texts = [str(each) for each in value] if isinstance(value, list | tuple) else [str(value)]
+    texts = [str(each) for each in value] if isinstance(value, tuple) else [str(value)]
     if rule == "last4":
         return [_last_four(text) for text in texts]
     # a card number is never printed in full, wherever it was written

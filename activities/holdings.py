@@ -11,6 +11,7 @@ from activities.messages import Located, LocateOrder, Prepared, PrepareOrder, Se
 from policy.registry import pack
 from policy.vocabulary import RecordClass
 from records import audit, holdings, notes, requests
+from records.changes import read_list, targets
 from records.database import Database
 from runtime.keys import Keyring
 
@@ -26,7 +27,7 @@ class HoldingsActivities:
     async def locate(self, order: LocateOrder) -> Located:
         """In which of the services there is data about the principal; audited."""
         async with self._database.begin() as conn:
-            found = await self._locate(conn, order.request_id, order.services)
+            found = await search(conn, self._database, self._keyring, order.request_id, order.services)
             services = tuple(service for service in order.services if found[service])
             await audit.append(
                 conn,
@@ -41,35 +42,34 @@ class HoldingsActivities:
     @activity.defn
     async def prepare_response(self, order: PrepareOrder) -> Prepared:
         """Gather the answer for each decided service and seal it, word for word what will be approved."""
-        drafts = {}
+        drafts, vault = {}, self._database.vault
         async with self._database.begin() as conn:
             named = [decision.service for decision in order.decisions]
-            found = await self._locate(conn, order.request_id, named)
+            found = await search(conn, self._database, self._keyring, order.request_id, named)
             request = await requests.find(conn, order.request_id)
             terms = pack(request.pack_version)
             for decision in order.decisions:
+                changes, subjects = None, found[decision.service]
+                if decision.changes_id:
+                    changes = await read_list(conn, vault, order.request_id, decision.changes_id)
+                    subjects = await targets(conn, vault, subjects, changes)
                 answer = respond(
+                    decision,
                     pack=terms,
-                    service=decision.service,
                     kind=request.kind,
                     change=request.detail_kind,
                     language=request.language,
-                    decision=decision.decision,
-                    ground=decision.ground,
-                    withhold=decision.withhold,
-                    remarks=await notes.read_text(conn, self._database.vault, UUID(decision.note_id))
+                    remarks=await notes.read_text(conn, vault, UUID(decision.note_id))
                     if decision.note_id
                     else None,
-                    data=[
-                        await holdings.read_subject(conn, self._database.vault, subject)
-                        for subject in found[decision.service]
-                    ],
+                    changes=changes,
+                    data=[await holdings.read_subject(conn, vault, subject) for subject in subjects],
                     on=order.on,
                 )
                 drafts[decision.service] = str(
                     await notes.write(
                         conn,
-                        self._database.vault,
+                        vault,
                         request_id=order.request_id,
                         purpose=notes.GATHERED,
                         content=answer.model_dump_json(),
@@ -88,13 +88,21 @@ class HoldingsActivities:
             )
         return Prepared(drafts=drafts)
 
-    async def _locate(
-        self, conn: AsyncConnection, request_id: str, services: Iterable[str]
-    ) -> dict[str, list[UUID]]:
-        people = await requests.parties(conn, self._database.vault, request_id)
-        if people is None:
-            raise LookupError(f"request {request_id} names nobody to search for")
-        return await holdings.locate(conn, self._database.vault, self._keyring, people.principal, services)
+
+async def search(
+    conn: AsyncConnection,
+    database: Database,
+    keyring: Keyring,
+    request_id: str,
+    services: Iterable[str],
+    *,
+    deleted: bool = False,
+) -> dict[str, list[UUID]]:
+    """The principal of a request in each of these services; see `holdings.locate`."""
+    people = await requests.parties(conn, database.vault, request_id)
+    if people is None:
+        raise LookupError(f"request {request_id} names nobody to search for")
+    return await holdings.locate(conn, database.vault, keyring, people.principal, services, deleted=deleted)
 
 
 def _draft_id(order: PrepareOrder, decision: ServiceDecision) -> UUID:

@@ -4,12 +4,19 @@ from temporalio import activity
 
 from activities.correspondence import compose_invoice
 from activities.mailing import open_file, queue
-from activities.messages import Invoice, InvoiceEnd, InvoiceOrder, InvoiceReopened, LetterOrder, Payments
+from activities.messages import (
+    Invoice,
+    InvoiceEnd,
+    InvoiceOrder,
+    InvoiceReopened,
+    LetterOrder,
+    Payments,
+)
 from policy.checkdigits import invoice_number, payment_reference
 from policy.fees import quote
 from policy.registry import pack
 from policy.vocabulary import LetterKind
-from records import audit, closing, invoices, ledger, requests
+from records import audit, closing, invoices, ledger, letters, requests
 from records.database import Database
 from records.locks import lock
 from records.numbers import next_number
@@ -24,21 +31,20 @@ class InvoicingActivities:
     @activity.defn
     async def issue_invoice(self, order: InvoiceOrder) -> Invoice:
         """Issue the request's one invoice and queue its letter; a repeat answers the invoice there is."""
-        letter = LetterOrder(
-            request_id=order.request_id, letter_id=order.letter_id, kind=LetterKind.INVOICE, on=order.on
-        )
+        letter = LetterOrder(request_id=order.request_id, key=order.key, kind=LetterKind.INVOICE, on=order.on)
         async with self._database.begin() as conn:
             await lock(conn, f"invoice/{order.request_id}")  # a first try may still be under way
             issued = await invoices.of_request(conn, order.request_id)
             if issued is None:
                 request = await requests.find(conn, order.request_id)
                 fee = quote(pack(request.pack_version), request.kind, order.services, order.on)
+                letter_id = (await letters.number(conn, order.request_id, order.key)).letter_id
                 # the series waits for this transaction from here on: gapless, whatever happens to it
                 year, reference = order.on.year, await next_number(conn, "payment_reference")
                 issued = invoices.InvoiceRow(
                     number=invoice_number(year, await next_number(conn, f"invoice/{year}")),
                     request_id=order.request_id,
-                    letter_id=order.letter_id,
+                    letter_id=letter_id,
                     payment_reference=payment_reference(reference),
                     issued_on=order.on,
                     due_on=order.due_on,
@@ -49,7 +55,7 @@ class InvoicingActivities:
                     state="open",
                     moved_on=order.on,
                 )
-                file = await open_file(conn, self._database, letter)
+                file = await open_file(conn, self._database, letter, letter_id)
                 await queue(conn, self._database, letter, compose_invoice(letter, file, issued))
                 await invoices.issue(
                     conn,

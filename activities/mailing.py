@@ -8,12 +8,12 @@ from temporalio import activity
 
 from activities.correspondence import File, compose
 from activities.draft import cite, no_data
-from activities.letters.content import Letter, ServiceResponse
+from activities.letters.content import EnclosedOriginal, Letter, ServiceResponse
 from activities.letters.render import page_count, render_letter
-from activities.messages import LetterOrder, LetterQueued
+from activities.messages import Cancelled, CancelOrder, LetterOrder, LetterQueued
 from policy.registry import pack
 from policy.vocabulary import LetterKind, RecordClass
-from records import audit, envelopes, invoices, letters, notes, requests
+from records import audit, documents, envelopes, invoices, letters, notes, requests
 from records.database import Database
 
 _CLASS_OF = {
@@ -25,30 +25,47 @@ _CLASS_OF = {
 
 
 class MailingActivities:
-    """Queueing a letter is one transaction under the letter's own id: a retry finds it there."""
+    """Queueing a letter is one transaction under its key: a retry finds it there."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @activity.defn
     async def queue_letter(self, order: LetterOrder) -> LetterQueued:
-        """Render a letter and queue it for printing."""
+        """Render a letter and queue it for printing, under the next number of its request."""
         async with self._database.begin() as conn:
-            if not await letters.exists(conn, order.letter_id):
-                file = await open_file(conn, self._database, order)
+            number = await letters.number(conn, order.request_id, order.key)
+            if not number.queued:
+                file = await open_file(conn, self._database, order, number.letter_id)
                 await queue(conn, self._database, order, compose(order, file))
-        return LetterQueued(letter_id=order.letter_id)
+        return LetterQueued(letter_id=number.letter_id)
+
+    @activity.defn
+    async def cancel_letters(self, order: CancelOrder) -> Cancelled:
+        """Take letters from the print queue; what is posted, or may be, stays."""
+        async with self._database.begin() as conn:
+            cancelled = await letters.cancel(conn, order.letters, order.on)
+            for letter_id in cancelled:
+                await audit.append(
+                    conn,
+                    order.request_id,
+                    actor=audit.AUTOMATIC,
+                    act="letter_cancelled",
+                    detail={"letter": letter_id, "on": order.on.isoformat()},
+                    key=f"cancelled/{letter_id}",
+                )
+        return Cancelled(letters=cancelled)
 
 
 async def queue(conn: AsyncConnection, database: Database, order: LetterOrder, letter: Letter) -> None:
     """Render and queue in the caller's transaction, and say so in the audit trail."""
     pdf = await asyncio.to_thread(render_letter, letter)
     record_class = _CLASS_OF.get(order.kind, RecordClass.REQUEST_FILE)
-    await letters.queue(
+    letter_id = await letters.queue(
         conn,
         database.vault,
-        letter_id=order.letter_id,
         request_id=order.request_id,
+        key=order.key,
         kind=order.kind,
         record_class=record_class,
         language=letter.language,
@@ -61,13 +78,13 @@ async def queue(conn: AsyncConnection, database: Database, order: LetterOrder, l
         order.request_id,
         actor=audit.AUTOMATIC,
         act="letter_queued",
-        detail={"letter": order.letter_id, "kind": order.kind.value, "on": order.on.isoformat()},
-        key=f"queued/{order.letter_id}",
+        detail={"letter": letter_id, "kind": order.kind.value, "on": order.on.isoformat()},
+        key=f"queued/{letter_id}",
     )
 
 
-async def open_file(conn: AsyncConnection, database: Database, order: LetterOrder) -> File:
-    """Open what the letter draws on. Raises `Destroyed` when the people's names are gone."""
+async def open_file(conn: AsyncConnection, database: Database, order: LetterOrder, letter_id: str) -> File:
+    """Open what the letter of this id draws on. Raises `Destroyed` when the people's names are gone."""
     vault = database.vault
     request = await requests.find(conn, order.request_id)
     parties = await requests.parties(conn, vault, order.request_id)
@@ -86,7 +103,9 @@ async def open_file(conn: AsyncConnection, database: Database, order: LetterOrde
         ]
     }
     absent = [no_data(the_pack, service, request.language) for service in request.services]
+    enclosed = order.kind is LetterKind.ORIGINALS_RETURNED
     return File(
+        letter_id=letter_id,
         pack=the_pack,
         request=request,
         parties=parties,
@@ -94,5 +113,13 @@ async def open_file(conn: AsyncConnection, database: Database, order: LetterOrde
         invoice=invoice,
         paid=await invoices.received(conn, order.request_id) if invoice else 0,
         responses=tuple(drafts.get(answer.service, answer) for answer in absent),
+        originals=await _originals(conn, order.request_id) if enclosed else (),
         reason=await notes.read_text(conn, vault, UUID(order.note_id)) if order.note_id else None,
+    )
+
+
+async def _originals(conn: AsyncConnection, request_id: str) -> tuple[EnclosedOriginal, ...]:
+    return tuple(
+        EnclosedOriginal(kind=document.kind, issued_on=document.issued_on)
+        for document in await documents.originals(conn, request_id)
     )

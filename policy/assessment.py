@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from policy.calendar import add_months
 from policy.envelope import Envelope
 from policy.findings import Finding
+from policy.law import of_age_on
 from policy.pack import Pack
 from policy.refusals import Code, Refusal
 from policy.remedies import UNPRINTABLE, remedy
@@ -29,7 +30,12 @@ _NEAREST_FIRST = (
     FindingCode.COPY_NOT_ORIGINAL,
     FindingCode.SAME_DOCUMENT_TWICE,
     FindingCode.WRONG_HOLDER,
+    FindingCode.PRINCIPAL_OF_AGE,
 )
+_OF_A_MINOR = frozenset({DocumentKind.FAMILY_REGISTER, DocumentKind.FAMILY_REGISTER_ABSTRACT})
+"""What shows who a child's parents are; of an adult's guardian it says nothing."""
+
+_OF_AN_ADDRESS = (DocumentKind.CERTIFICATE_OF_RESIDENCE, DocumentKind.ALIEN_REGISTRATION_CERTIFICATE)
 _K = TypeVar("_K")
 
 
@@ -80,15 +86,25 @@ def submitted_documents(envelope: Envelope, fingerprints: Mapping[str, str]) -> 
     )
 
 
-def assess(documents: Iterable[SubmittedDocument], capacity: Capacity, pack: Pack) -> Assessment:
+def assess(
+    documents: Iterable[SubmittedDocument],
+    capacity: Capacity,
+    pack: Pack,
+    *,
+    principal_born_on: date | None = None,
+) -> Assessment:
     """Judge all documents of a request against the list for this capacity.
 
     Findings stand in the order of the list. A scan entered twice is found even where the list is met without
-    it, until a later envelope follows that leaves nothing else to find.
+    it, until a later envelope follows that leaves nothing else to find. A parent represents a minor: a family
+    register is no credential once the principal is of age on the day it is submitted.
     """
     lines = pack.capacities[capacity].requirements
     papers = _papers(documents)
-    deal = _best_deal(papers, lines)
+    of_age = None
+    if capacity is Capacity.STATUTORY_REPRESENTATIVE and principal_born_on is not None:
+        of_age = of_age_on(principal_born_on)
+    deal = _best_deal(papers, lines, of_age)
     findings: list[Finding] = []
     for number, line in enumerate(lines):
         if number not in deal.served:
@@ -105,6 +121,36 @@ def assess(documents: Iterable[SubmittedDocument], capacity: Capacity, pack: Pac
         surplus = spare if len(spare) < len(paper) else spare[1:]
         findings += [_finding(FindingCode.SAME_DOCUMENT_TWICE, e.document.kind, pack) for e in surplus]
     return Assessment(complete=not findings, findings=tuple(findings))
+
+
+def address_findings(
+    documents: Iterable[SubmittedDocument], capacity: Capacity, pack: Pack
+) -> tuple[Finding, ...]:
+    """What keeps these documents from proving the sender's address; none when they prove it (§5(2)(3)).
+
+    The proof is a residence certificate of the sender, as fresh as the pack wants it of this capacity.
+    """
+    fresh = (line.fresh for line in pack.capacities[capacity].requirements if line.fresh)
+    proof = Requirement(
+        clause="§5(2)(3)",
+        id="address",
+        any_of=_OF_AN_ADDRESS,
+        medium=Medium.COPY,
+        holder=Holder.PRINCIPAL if capacity is Capacity.SELF else Holder.APPLICANT,
+        fresh=next(fresh, None),
+    )
+    served = _best_deal(_papers(documents), [proof]).served
+    entry, faults = served.get(0, (None, (FindingCode.MISSING,)))
+    named = entry.document.kind.value if entry else "|".join(_OF_AN_ADDRESS)
+    return tuple(
+        Finding(
+            code=fault,
+            document=named,
+            clause=proof.citation,
+            message=remedy(fault, Language.EN, pack, document=named),
+        )
+        for fault in faults
+    )
 
 
 def unprintable_name(document: DocumentKind) -> Finding:
@@ -157,7 +203,9 @@ def _papers(documents: Iterable[SubmittedDocument]) -> list[list[_Entry]]:
     return list(papers.values())
 
 
-def _best_deal(papers: Sequence[Sequence[_Entry]], lines: Sequence[Requirement]) -> _Deal:
+def _best_deal(
+    papers: Sequence[Sequence[_Entry]], lines: Sequence[Requirement], of_age: date | None = None
+) -> _Deal:
     """The deal with the fewest unmet lines, then the fewest missing ones, then the nearest misses.
 
     Dynamic programming over the sets of lines served: with a handful of lines it is exact and quick.
@@ -171,7 +219,7 @@ def _best_deal(papers: Sequence[Sequence[_Entry]], lines: Sequence[Requirement])
                 for number, line in enumerate(lines):
                     if number in served or entry.document.kind not in line.any_of:
                         continue
-                    faults = _faults(entry.document, line)
+                    faults = _faults(entry.document, line, of_age)
                     if not dealt:
                         _keep(states, (served | {number}, True), deal.and_then(number, entry, faults))
                     if len(paper) > 1:
@@ -193,8 +241,10 @@ def _keep(deals: dict[_K, _Deal], key: _K, deal: _Deal) -> None:
         deals[key] = deal
 
 
-def _faults(document: SubmittedDocument, line: Requirement) -> tuple[FindingCode, ...]:
+def _faults(document: SubmittedDocument, line: Requirement, of_age: date | None) -> tuple[FindingCode, ...]:
     """What keeps this document, whose kind would do, from satisfying the line."""
+    if of_age is not None and document.kind in _OF_A_MINOR and of_age <= document.submitted_on:
+        return (FindingCode.PRINCIPAL_OF_AGE,)  # a better one of its kind would not help
     faults = []
     if line.holder is not None and document.holder is not line.holder:
         faults.append(FindingCode.WRONG_HOLDER)

@@ -1,12 +1,14 @@
-"""The calendar of Japan: today in Tokyo, business days, months that end on different days, written dates.
+"""The calendar of Japan: today in Tokyo, business days, days off by name, months, written dates.
 
 Business days exclude weekends, national holidays and the banks' days from 31 December to 3 January.
 """
 
 import calendar
 from datetime import date, datetime, time, timedelta, timezone
+from functools import cache
 
 import holidays
+from pydantic import BaseModel, ConfigDict
 
 TOKYO = timezone(timedelta(hours=9), "Asia/Tokyo")
 """Nine hours ahead all year since 1952, so that no machine's time zone files decide a deadline."""
@@ -17,6 +19,16 @@ _MONTHS_EN = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
+
+
+class DayOff(BaseModel):
+    """A weekday on which nobody works: a national holiday or a day off of the banks, by its name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    on: date
+    ja: str
+    en: str
 
 
 def today_in_tokyo(moment: datetime) -> date:
@@ -50,7 +62,19 @@ def add_years(day: date, years: int) -> date:
 
 def is_business_day(day: date) -> bool:
     """Whether offices and banks in Japan work on this day."""
-    return day.weekday() < _SATURDAY and day not in _HOLIDAYS
+    return not is_weekend(day) and day not in _HOLIDAYS
+
+
+def is_weekend(day: date) -> bool:
+    """Whether this day is a Saturday or a Sunday."""
+    return day.weekday() >= _SATURDAY
+
+
+def day_off(day: date) -> DayOff | None:
+    """What makes this weekday no business day; None on a business day, and on a weekend, off by itself."""
+    if is_weekend(day) or is_business_day(day):
+        return None
+    return DayOff(on=day, ja=_name(day, "ja"), en=_name(day, "en_US"))
 
 
 def add_business_days(day: date, count: int) -> date:
@@ -87,3 +111,18 @@ def format_ja(day: date) -> str:
 def format_en(day: date) -> str:
     """2 November 2018"""
     return f"{day.day} {_MONTHS_EN[day.month - 1]} {day.year}"
+
+
+def _name(day: date, language: str) -> str:
+    # 1 January is off for both reasons: the holiday names it.
+    public, bank = _named(language)
+    return public.get(day) or bank[day]
+
+
+@cache
+def _named(language: str) -> tuple[holidays.HolidayBase, holidays.HolidayBase]:
+    # The language is always said: the package would take that of the machine.
+    return (
+        holidays.country_holidays("JP", categories=("public",), language=language),
+        holidays.country_holidays("JP", categories=("bank",), language=language),
+    )

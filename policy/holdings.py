@@ -1,5 +1,6 @@
 """The register of personal data as a file: whose data a service holds, and what, by category (§3)."""
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Annotated
@@ -8,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, Va
 
 from policy.envelope import Address, Name, PaperDate
 from policy.malformed import malformed
+from policy.pack import Pack
 from policy.rules import PlainCode
 from policy.vocabulary import Category
 
@@ -23,8 +25,12 @@ _Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Value = _Text | StrictInt | _Number | Annotated[tuple[_Text, ...], Field(max_length=500)]
 """What one field holds: a text, a number, or a list of texts."""
 
-Fields = Annotated[Mapping[PlainCode, Value], Field(max_length=200)]
+MAX_FIELDS = 200
+Fields = Annotated[Mapping[PlainCode, Value], Field(max_length=MAX_FIELDS)]
 """The fields of one category, by the key the policy pack has for them."""
+
+
+CustomerNumber = Annotated[str, Field(strict=True, min_length=1, max_length=50), AfterValidator(_no_controls)]
 
 
 class Holding(BaseModel):
@@ -33,9 +39,7 @@ class Holding(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     service: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
-    customer_number: Annotated[
-        str, Field(strict=True, min_length=1, max_length=50), AfterValidator(_no_controls)
-    ]
+    customer_number: CustomerNumber
     name: Name
     name_kana: Name | None = None
     postal_code: Annotated[str, Field(pattern=r"^[0-9]{3}-?[0-9]{4}$")] | None = None
@@ -57,6 +61,20 @@ class HoldingsFile(BaseModel):
         if len(set(keys)) < len(keys):
             raise ValueError("a customer number stands twice for one service")
         return self
+
+
+_SECRET = re.compile(
+    r"pass|pwd|secret|credential|token|api_?key|private_?key|(^|_)pin(_|$)|security_code|cvv|cvc|パスワード|暗証",
+    re.IGNORECASE,
+)
+"""Keys of fields that are never printed, whatever the pack says of them."""
+_PASSPORT = re.compile(r"passport", re.IGNORECASE)
+
+
+def is_secret(pack: Pack, category: Category, key: str) -> bool:
+    """Whether a field is a secret, such as a password: never printed in a letter, never set by a request."""
+    never = any(f.key == key and f.printed == "never" for f in pack.categories[category].fields)
+    return never or _SECRET.search(_PASSPORT.sub("", key)) is not None
 
 
 def parse_holdings(text: str | bytes) -> HoldingsFile:

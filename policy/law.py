@@ -1,4 +1,4 @@
-"""The law around the policy, effective-dated: articles of the APPI, grounds of refusal, consumption tax.
+"""The law around the policy, effective-dated: articles of the APPI, grounds of refusal, tax, majority.
 
 The numbering moved on 30 May 2017 and on 1 April 2022. A letter cites the article in force on the day of
 the decision, whatever number the policy's own text still names.
@@ -54,6 +54,9 @@ class Ground(BaseModel):
 def _ground(code: str, subject: Subject, ja: str, en: str) -> Ground:
     return Ground(code=code, subject=subject, text=Text(ja=ja, en=en))
 
+
+ALTERNATIVE_MEASURES = "alternative_measures"
+"""The ground on which other measures take the place of a cessation."""
 
 _GROUNDS: Mapping[Kind, tuple[Ground, ...]] = MappingProxyType(
     {
@@ -119,7 +122,7 @@ _GROUNDS: Mapping[Kind, tuple[Ground, ...]] = MappingProxyType(
                 "Our examination found no handling of the personal data in violation of the law",
             ),
             _ground(
-                "alternative_measures",
+                ALTERNATIVE_MEASURES,
                 Subject.CESSATION,
                 "利用停止等が困難であり、本人の権利利益を保護するためこれに代わる措置をとるため",
                 "Cessation is difficult, and other measures sufficiently protect the principal's rights",
@@ -129,6 +132,7 @@ _GROUNDS: Mapping[Kind, tuple[Ground, ...]] = MappingProxyType(
 )
 
 _SECOND, _THIRD = date(2017, 5, 30), date(2022, 4, 1)
+_MAJORITY_AT_18 = date(2022, 4, 1)
 # An article is its number and its paragraphs; a subject may have several articles, or none yet.
 _Articles = tuple[tuple[int, tuple[int, ...]], ...]
 _NUMBERS: Mapping[Subject, tuple[_Articles, _Articles, _Articles]] = MappingProxyType(
@@ -184,6 +188,17 @@ def included_tax(total: int, rate: int) -> int:
     return total * rate // (100 + rate)
 
 
+def of_age_on(born_on: date) -> date:
+    """The day on which somebody comes of age: the 20th birthday until 31 March 2022, the 18th since.
+
+    Whoever was 18 or 19 already came of age on 1 April 2022.
+    """
+    # The law lets an age be reached as the day before the birthday ends; the birthday is the first day that
+    # is spent at that age. For 29 February that is 1 March in a year without it.
+    twentieth, eighteenth = _birthday(born_on, 20), _birthday(born_on, 18)
+    return min(twentieth, max(eighteenth, _MAJORITY_AT_18))
+
+
 def lawsuit_possible_on(received_on: date, on: date) -> date | None:
     """The first day on which the principal may sue over a request that arrived on `received_on`.
 
@@ -192,6 +207,13 @@ def lawsuit_possible_on(received_on: date, on: date) -> date | None:
     if not _NUMBERS[Subject.LAWSUIT][(on >= _SECOND) + (on >= _THIRD)]:
         return None
     return received_on + timedelta(weeks=2, days=1)
+
+
+def _birthday(born_on: date, age: int) -> date:
+    try:
+        return born_on.replace(year=born_on.year + age)
+    except ValueError:
+        return date(born_on.year + age, 3, 1)
 
 
 def _article_ja(number: int, paragraphs: tuple[int, ...]) -> str:

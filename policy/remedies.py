@@ -10,6 +10,13 @@ UNPRINTABLE = Text(
 )
 """The remedy for a name or address that no letter can print, whatever the pack."""
 
+_OF_AGE = Text(
+    ja="ご本人が成年に達しているため、{thing}では法定代理人の資格を確認できません。"
+    "{court}または{register}を同封していただくか、{power}による代理人としてご請求ください。",
+    en="The principal is of age, for which {thing} is not sufficient: enclose {court} or {register}, "
+    "or apply as a proxy with {power}.",
+)
+
 
 def remedy(
     code: FindingCode,
@@ -27,10 +34,26 @@ def remedy(
     """
     if code is FindingCode.UNPRINTABLE_NAME:
         return UNPRINTABLE.of(language)
+    if code is FindingCode.PRINCIPAL_OF_AGE:
+        return _of_age(language, pack, document)
     line = pack.requirement(requirement) if requirement is not None else None
     kinds = line.any_of if line else tuple(DocumentKind(kind) for kind in (document or "").split("|") if kind)
     say = _say_ja if language is Language.JA else _say_en
     return say(code, [pack.documents[kind].of(language) for kind in kinds], line)
+
+
+def _of_age(language: Language, pack: Pack, document: str | None) -> str:
+    def name(kind: DocumentKind) -> str:
+        name = pack.documents[kind].of(language)
+        return name if language is Language.JA else f"the {name}"
+
+    nothing_named = Text(ja="その書類", en="the document").of(language)
+    return _OF_AGE.of(language).format(
+        thing=name(DocumentKind(document)) if document else nothing_named,
+        court=name(DocumentKind.FAMILY_COURT_CERTIFICATE),
+        register=name(DocumentKind.CERTIFICATE_OF_REGISTERED_INFORMATION),
+        power=name(DocumentKind.POWER_OF_ATTORNEY),
+    )
 
 
 def _say_en(code: FindingCode, names: list[str], line: Requirement | None) -> str:

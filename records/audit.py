@@ -176,7 +176,15 @@ async def lock_chain(conn: AsyncConnection, case_id: str) -> None:
 async def events(conn: AsyncConnection, case_id: str) -> list[Event]:
     """The chain of a case, oldest event first; empty for a case nobody has acted on."""
     rows = await conn.execute(select(audit).where(audit.c.case_id == case_id).order_by(audit.c.seq))
-    return [Event(**{**row._mapping, "at": _utc(row.at)}) for row in rows]
+    return [_event(row) for row in rows]
+
+
+async def recorded(conn: AsyncConnection, case_id: str, key: str) -> Event | None:
+    """The event of this key in the chain of a case, if it is there."""
+    row = (
+        await conn.execute(select(audit).where(audit.c.case_id == case_id, audit.c.key == key))
+    ).one_or_none()
+    return None if row is None else _event(row)
 
 
 async def with_event(conn: AsyncConnection, case_ids: Sequence[str], key: str) -> list[str]:
@@ -260,6 +268,10 @@ def _state(case_id: str, key: str | None) -> Select[tuple[datetime, bool, int | 
         select(last.c.seq).scalar_subquery().label("seq"),
         select(last.c.digest).scalar_subquery().label("digest"),
     )
+
+
+def _event(row: Row[tuple[object, ...]]) -> Event:
+    return Event(**{**row._mapping, "at": _utc(row.at)})
 
 
 def _utc(at: datetime) -> datetime:

@@ -14,18 +14,19 @@ from uuid import UUID, uuid4
 from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from policy.assessment import SubmittedDocument, submitted_documents
+from policy.assessment import address_findings
 from policy.envelope import Envelope, Party
 from policy.refusals import Code, Refusal
-from policy.registry import pack_in_force
-from policy.vocabulary import RecordClass
-from records import audit
+from policy.registry import pack, pack_in_force
+from policy.vocabulary import Capacity, Outcome, RecordClass
+from records import audit, documents
+from records.duplicates import principal_index
 from records.encoding import canonical_json
 from records.folding import fold, same_person
 from records.locks import lock
-from records.requests import Parties, parties, unknown_request
-from records.scans import checked_scan, scan_type
-from records.tables import documents, envelopes, requests
+from records.requests import Parties, closed, parties, unknown_request
+from records.scans import checked_scan
+from records.tables import envelopes, requests
 from records.vault import Vault
 from runtime.keys import Keyring
 
@@ -107,7 +108,7 @@ async def record(
         return known
     request = await _locked(conn, request_id)
     if request.closed_on is not None:
-        raise Refusal(Code.ENDED, "this request is over: a new envelope opens a new request", clause=_CLAUSE)
+        raise closed(Outcome(request.outcome))
     attached = envelope.kind == request.kind and await _fits(conn, vault, request, envelope)
     number = 1 + (
         await conn.scalar(
@@ -134,27 +135,18 @@ async def record(
             content_id=content_id,
         )
     )
-    fingerprints = {path: keyring.fingerprint("scan", scan) for path, scan in scans.items()}
-    submitted = submitted_documents(envelope, fingerprints)
-    for position, (document, paper) in enumerate(zip(envelope.documents, submitted, strict=True), start=1):
-        scan = None if document.scan is None else scans[document.scan]
-        scan_id = (
-            None
-            if scan is None
-            else await vault.seal(conn, request_id, RecordClass.IDENTITY_DOCUMENTS, "scan", scan)
-        )
-        await conn.execute(
-            insert(documents).values(
-                envelope_id=envelope_id,
-                number=position,
-                request_id=request_id,
-                **paper.model_dump(),
-                scan_type=None if scan is None else scan_type(scan),
-                scan_id=scan_id,
-            )
-        )
+    await documents.record(
+        conn,
+        vault,
+        keyring,
+        envelope,
+        request_id=request_id,
+        envelope_id=envelope_id,
+        received_by=received_by,
+        scans=scans,
+    )
     if attached and request.party_id is None:
-        await _set_parties(conn, vault, request_id, envelope)
+        await _set_parties(conn, vault, keyring, request_id, envelope)
     await audit.append(
         conn,
         request_id,
@@ -173,32 +165,45 @@ async def attach(conn: AsyncConnection, vault: Vault, *, request_id: str, number
     for an envelope that asks for something else.
     """
     request = await _locked(conn, request_id)
-    row = (
-        await conn.execute(
-            select(envelopes.c.id, envelopes.c.attached, envelopes.c.content_id).where(
-                envelopes.c.request_id == request_id, envelopes.c.number == number
-            )
-        )
-    ).one_or_none()
-    if row is None:
-        raise Refusal(Code.NOT_FOUND, "the request has no envelope of this number")
+    row = await _numbered(conn, request_id, number)
     if row.attached:
         return False
+    await _attach(conn, request, row, await vault.unseal_model(conn, row.content_id, Envelope), by)
+    return True
+
+
+async def take_address(conn: AsyncConnection, vault: Vault, *, request_id: str, number: int, by: str) -> bool:
+    """Take the sender's address from an envelope that proves it, and attach the envelope; audited.
+
+    False where it is the address on file. The parties are sealed anew, and what they were is gone. Raises
+    ``Refusal``: not_found, unknown_request; ended once the file is destroyed; envelope_conflict for an
+    envelope of other people or for something else; findings_open where it holds no residence certificate of
+    the sender that is fresh enough.
+    """
+    request = await _locked(conn, request_id)
+    row = await _numbered(conn, request_id, number)
+    people = await parties(conn, vault, request_id)
+    if people is None or row.content_id is None:
+        raise Refusal(Code.ENDED, "the file of this request is destroyed")
     envelope = await vault.unseal_model(conn, row.content_id, Envelope)
-    if envelope.kind != request.kind:
-        message = f"the envelope asks for {envelope.kind}, the request for {request.kind}: it needs its own"
+    if envelope.capacity != request.capacity or not _from_the_same(people, envelope):
+        message = "the envelope is not from the people of this request: it says nothing about their address"
         raise Refusal(Code.ENVELOPE_CONFLICT, message, clause=_CLAUSE)
-    await conn.execute(update(envelopes).where(envelopes.c.id == row.id).values(attached=True))
-    if request.party_id is None:
-        await _set_parties(conn, vault, request_id, envelope)
-    await audit.append(
-        conn,
-        request_id,
-        actor=by,
-        act="envelope_attached",
-        detail={"envelope": number},
-        key=f"envelope/{row.id}/attached",
-    )
+    proof = await documents.of_envelope(conn, row.id)
+    findings = address_findings(proof, Capacity(request.capacity), pack(request.pack_version))
+    if findings:
+        message = "a letter goes only to an address that a residence certificate in the envelope proves"
+        raise Refusal(Code.FINDINGS_OPEN, message, clause=findings[0].clause, findings=findings)
+    if not row.attached:
+        await _attach(conn, request, row, envelope, by)
+    new = {"address": envelope.sender.address, "postal_code": envelope.sender.postal_code}
+    who = "principal" if people.applicant is None else "applicant"
+    moved = people.model_copy(update={who: people.sender.model_copy(update=new)})
+    if moved == people:
+        return False
+    await vault.forget(conn, request.party_id)
+    party_id = await vault.seal_model(conn, request_id, RecordClass.REQUEST_FILE, "parties", moved)
+    await conn.execute(update(requests).where(requests.c.id == request_id).values(party_id=party_id))
     return True
 
 
@@ -220,26 +225,6 @@ async def list_envelopes(conn: AsyncConnection, request_id: str) -> list[Envelop
     return [EnvelopeRow(*row) for row in rows]
 
 
-async def attached_documents(conn: AsyncConnection, request_id: str) -> list[SubmittedDocument]:
-    """The documents of all attached envelopes, in the order they came: what the rules judge together."""
-    return [
-        SubmittedDocument.model_validate(
-            {name: row._mapping[name] for name in SubmittedDocument.model_fields}
-        )
-        for row in await _attached(conn, request_id)
-    ]
-
-
-async def _attached(conn: AsyncConnection, request_id: str) -> list[Row[tuple[object, ...]]]:
-    rows = await conn.execute(
-        select(documents)
-        .join(envelopes, envelopes.c.id == documents.c.envelope_id)
-        .where(documents.c.request_id == request_id, envelopes.c.attached)
-        .order_by(envelopes.c.number, documents.c.number)
-    )
-    return list(rows)
-
-
 async def _locked(conn: AsyncConnection, request_id: str) -> Row[tuple[object, ...]]:
     row = (
         await conn.execute(select(requests).where(requests.c.id == request_id).with_for_update())
@@ -247,6 +232,39 @@ async def _locked(conn: AsyncConnection, request_id: str) -> Row[tuple[object, .
     if row is None:
         raise unknown_request()
     return row
+
+
+async def _numbered(conn: AsyncConnection, request_id: str, number: int) -> Row[tuple[object, ...]]:
+    row = (
+        await conn.execute(
+            select(envelopes).where(envelopes.c.request_id == request_id, envelopes.c.number == number)
+        )
+    ).one_or_none()
+    if row is None:
+        raise Refusal(Code.NOT_FOUND, "the request has no envelope of this number")
+    return row
+
+
+async def _attach(
+    conn: AsyncConnection,
+    request: Row[tuple[object, ...]],
+    row: Row[tuple[object, ...]],
+    envelope: Envelope,
+    by: str,
+) -> None:
+    """What is attached counts; the address on file stays what the documents proved."""
+    if envelope.kind != request.kind:
+        message = f"the envelope asks for {envelope.kind}, the request for {request.kind}: it needs its own"
+        raise Refusal(Code.ENVELOPE_CONFLICT, message, clause=_CLAUSE)
+    await conn.execute(update(envelopes).where(envelopes.c.id == row.id).values(attached=True))
+    await audit.append(
+        conn,
+        request.id,
+        actor=by,
+        act="envelope_attached",
+        detail={"envelope": row.number},
+        key=f"envelope/{row.id}/attached",
+    )
 
 
 async def _fits(
@@ -263,12 +281,29 @@ async def _fits(
     return _same_at(first.applicant, envelope.applicant)
 
 
+def _from_the_same(people: Parties, envelope: Envelope) -> bool:
+    """Whether the people are the same, wherever they live now."""
+    if not _same_wherever(people.principal, envelope.principal):
+        return False
+    if people.applicant is None or envelope.applicant is None:
+        return people.applicant is envelope.applicant
+    return _same_wherever(people.applicant, envelope.applicant)
+
+
+def _same_wherever(one: Party, other: Party) -> bool:
+    """By name and day of birth; an officer who takes an address has only the name where a day is missing."""
+    birthdays = {one.born_on, other.born_on} - {None}
+    return fold(one.name) == fold(other.name) and len(birthdays) < 2
+
+
 def _same_at(one: Party, other: Party) -> bool:
     """The same person at the same address: letters go where the first envelope says, be it a stranger's."""
     return same_person(one, other) and fold(one.address) == fold(other.address)
 
 
-async def _set_parties(conn: AsyncConnection, vault: Vault, request_id: str, envelope: Envelope) -> None:
+async def _set_parties(
+    conn: AsyncConnection, vault: Vault, keyring: Keyring, request_id: str, envelope: Envelope
+) -> None:
     people = Parties(principal=envelope.principal, applicant=envelope.applicant)
     party_id = await vault.seal_model(conn, request_id, RecordClass.REQUEST_FILE, "parties", people)
     await conn.execute(
@@ -276,6 +311,7 @@ async def _set_parties(conn: AsyncConnection, vault: Vault, request_id: str, env
         .where(requests.c.id == request_id)
         .values(
             party_id=party_id,
+            principal_index=principal_index(keyring, envelope.principal),
             services=list(envelope.services),
             capacity=envelope.capacity,
             detail_kind=envelope.amendment or envelope.cessation,

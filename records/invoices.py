@@ -1,4 +1,8 @@
-"""Invoices: issued once per request, open until they are paid or the request ends (§5(2)(6))."""
+"""Invoices: issued once per request, open until they are paid or the request ends (§5(2)(6)).
+
+One that lapsed is open again, under the same number and reference, when its request is reopened: see
+``closing``.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

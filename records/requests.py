@@ -32,6 +32,7 @@ class RequestRow(BaseModel):
     language: Language
     services: tuple[str, ...]
     pack_version: str
+    duplicate_of: str | None
     outcome: Outcome | None
     closed_on: date | None
     destroyed_on: date | None
@@ -45,7 +46,24 @@ class Parties(BaseModel):
     principal: Party
     applicant: Party | None
 
+    @property
+    def sender(self) -> Party:
+        """To whom letters go (§5(2)(6))."""
+        return self.applicant or self.principal
 
+
+UNANSWERED = frozenset(
+    {
+        Outcome.LAPSED_DOCUMENTS,
+        Outcome.LAPSED_PAYMENT,
+        Outcome.WITHDRAWN,
+        Outcome.STANDING_ENDED,
+        Outcome.DUPLICATE,
+    }
+)
+"""The ends without an answer: a request that ended so answers no other."""
+
+_LAPSED = (Outcome.LAPSED_DOCUMENTS, Outcome.LAPSED_PAYMENT)
 _COLUMNS = [requests.c[name] for name in RequestRow.model_fields]
 
 
@@ -104,15 +122,23 @@ async def find(conn: AsyncConnection, id: str) -> RequestRow:
     return RequestRow.model_validate(dict(row._mapping))
 
 
-async def close(conn: AsyncConnection, id: str, outcome: Outcome, on: date) -> None:
-    """Record how a request ended; what is recorded stays. Raises ``Refusal`` (unknown_request)."""
-    closed = await conn.execute(
+async def exists(conn: AsyncConnection, id: str) -> bool:
+    """Whether a request has this id."""
+    return await conn.scalar(select(requests.c.id).where(requests.c.id == id)) is not None
+
+
+async def close(conn: AsyncConnection, id: str, outcome: Outcome, on: date, number: int = 1) -> None:
+    """Record how a request ended; what is recorded stays until it is reopened.
+
+    ``number`` counts the closings. Raises ``Refusal`` (unknown_request).
+    """
+    ended = await conn.execute(
         update(requests)
         .where(requests.c.id == id, requests.c.closed_on.is_(None))
         .values(outcome=outcome, closed_on=on)
         .returning(requests.c.id)
     )
-    if closed.one_or_none() is None:
+    if ended.one_or_none() is None:
         await find(conn, id)
         return
     await audit.append(
@@ -121,8 +147,30 @@ async def close(conn: AsyncConnection, id: str, outcome: Outcome, on: date) -> N
         actor=audit.AUTOMATIC,
         act="request_closed",
         detail={"outcome": outcome, "on": on.isoformat()},
-        key="request_closed",
+        key="request_closed" if number == 1 else f"request_closed/{number}",
     )
+
+
+async def reopen(conn: AsyncConnection, id: str) -> None:
+    """A closed request goes on; the act is the caller's to audit. Raises ``Refusal`` (unknown_request)."""
+    await find(conn, id)
+    await conn.execute(update(requests).where(requests.c.id == id).values(outcome=None, closed_on=None))
+
+
+async def link(conn: AsyncConnection, id: str, duplicate_of: str) -> None:
+    """Note that another request answers this one; the act is the caller's to audit.
+
+    Raises ``Refusal``: unknown_request; not_a_duplicate for a request that will not be answered itself.
+    """
+    both = select(requests).where(requests.c.id.in_((id, duplicate_of))).order_by(requests.c.id)
+    rows = {row.id: row for row in await conn.execute(both.with_for_update())}
+    if not {id, duplicate_of} <= rows.keys():
+        raise unknown_request()
+    other = rows[duplicate_of]
+    if id == duplicate_of or other.duplicate_of is not None or other.outcome in UNANSWERED:
+        message = f"request {duplicate_of} is not answered itself: nothing can be left to its answer"
+        raise Refusal(Code.NOT_A_DUPLICATE, message, clause="§5(1)")
+    await conn.execute(update(requests).where(requests.c.id == id).values(duplicate_of=duplicate_of))
 
 
 async def list_open(conn: AsyncConnection) -> list[RequestRow]:
@@ -140,6 +188,16 @@ async def parties(conn: AsyncConnection, vault: Vault, id: str) -> Parties | Non
     """Who the request is about, as first received; None before the first envelope and after destruction."""
     party_id = await conn.scalar(select(requests.c.party_id).where(requests.c.id == id))
     return None if party_id is None else await vault.unseal_model(conn, party_id, Parties)
+
+
+def closed(outcome: Outcome | None) -> Refusal:
+    """The refusal of an envelope for a request that is over."""
+    message = "this request is over: a new envelope opens a new request"
+    if outcome in _LAPSED:
+        message += (
+            "; as it lapsed, an officer may reopen it within the period of grace (`kaiji request reopen`)"
+        )
+    return Refusal(Code.ENDED, message, clause="§5(2)(5)")
 
 
 def unknown_request() -> Refusal:

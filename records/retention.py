@@ -18,18 +18,19 @@ from policy.refusals import Code, Refusal
 from policy.registry import pack
 from policy.retention import Expiry, expiries
 from policy.vocabulary import LetterKind, LetterState, RecordClass
-from records import audit, requests
+from records import audit, documents, requests
 from records.deposits import case_id
 from records.locks import lock
 from records.tables import (
     allocations,
     certificates,
     credit_notes,
+    custody,
     data_keys,
     deposits,
-    documents,
     envelopes,
     errands,
+    holding_changes,
     holds,
     invoices,
     letters,
@@ -39,6 +40,7 @@ from records.tables import (
     virtual_accounts,
     webhooks,
 )
+from records.tables import documents as document_rows
 from records.tables import requests as request_rows
 from records.vault import Vault
 
@@ -121,9 +123,16 @@ async def destroy_class(
     if record_class is RecordClass.PAYMENT_RECORDS:
         cases += await _delete_payments(conn, request_id, rows)
     if record_class is RecordClass.IDENTITY_DOCUMENTS:
-        rows["documents"] = await _gone(conn, delete(documents).where(documents.c.request_id == request_id))
+        await documents.destroyed(conn, request_id, on=on, by=by)
+        papers = delete(document_rows).where(document_rows.c.request_id == request_id)
+        rows["documents"] = await _gone(conn, papers)
     if record_class is RecordClass.REQUEST_FILE:
+        gone = delete(holding_changes).where(holding_changes.c.request_id == request_id)
+        rows["holding_changes"] = await _gone(conn, gone)
         rows["envelopes"] = await _gone(conn, delete(envelopes).where(envelopes.c.request_id == request_id))
+        rows["custody"] = await _gone(conn, delete(custody).where(custody.c.request_id == request_id))
+        of_request = request_rows.c.id == request_id
+        await conn.execute(update(request_rows).where(of_request).values(principal_index=None))
     rows["letters"] = await _gone(conn, _letters_of(request_id, record_class))
     rows["notes"] = await _gone(conn, _notes_of(request_id, record_class))
     counts: dict[str, int] = {}
@@ -244,6 +253,13 @@ async def certificate(conn: AsyncConnection, request_id: str) -> list[Certificat
         .order_by(certificates.c.destroyed_on, certificates.c.recorded_at)
     )
     return [_certificate(row) for row in rows]
+
+
+async def check_complete(conn: AsyncConnection, request_id: str) -> None:
+    """Wait for a destruction that has begun; refuse when any class of the request is destroyed (ended)."""
+    await _lock_holds(conn, request_id)
+    if await certificate(conn, request_id):
+        raise Refusal(Code.ENDED, "records of this request are destroyed: it must be made anew")
 
 
 async def place_hold(

@@ -444,7 +444,10 @@ holding_changes = Table(
     Column("service", String(64), nullable=False),
     Column("subject_id", Uuid, nullable=False),  # no key: a deletion outlives its subject
     Column("action", String(32), nullable=False),
-    Column("category", String(16)),
+    Column("category", String(16)),  # of an amendment
+    Column(
+        "item", String(64)
+    ),  # the pack's word: its field, or "other"; whom nothing is provided to any more
     Column("state", String(16), nullable=False),
     Column("applied_on", Date, nullable=False),
     Column("ended_on", Date),  # undone, or final

@@ -151,6 +151,10 @@ class Vault:
         except ValidationError:
             raise Tampered(f"sealed record {id}") from None
 
+    async def forget(self, conn: AsyncConnection, id: UUID) -> None:
+        """Delete one sealed record, because another takes its place; its key goes with its class."""
+        await conn.execute(delete(vault).where(vault.c.id == id))
+
     async def destroy(self, conn: AsyncConnection, case_id: str, record_class: str) -> Destruction:
         """Delete every sealed record and the key of a class of a case, when the caller commits (§1).
 

@@ -6,8 +6,15 @@ when they name no address, by the stack that runs in the home; else it is localh
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+)
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError
@@ -21,6 +28,8 @@ from runtime.settings import Settings
 CONNECT_TIMEOUT = timedelta(seconds=5)
 
 _POLL = 0.02
+_FIRST_EVENTS = 12  # before the first task of a run: its start, and whatever was told it since
+_TASK_COMPLETED = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
 
 
 def connection(settings: Settings) -> ClientConnectConfig:
@@ -77,7 +86,7 @@ async def wait_until_idle(
     async with asyncio.timeout(timeout.total_seconds()):
         while True:
             description = await handle.describe()
-            if _is_idle(description):
+            if _is_idle(description) and await _has_begun(handle, description):
                 return description
             await asyncio.sleep(_POLL)
 
@@ -89,13 +98,20 @@ def _virtual_now(description: WorkflowExecutionDescription) -> datetime:
     return info.time_skipping_info.current_time.ToDatetime(UTC)
 
 
+async def _has_begun(handle: WorkflowHandle[Any, Any], description: WorkflowExecutionDescription) -> bool:
+    """Whether the run had its first task: the server pauses where one has just continued as new."""
+    running = description.status is WorkflowExecutionStatus.RUNNING
+    if not running or description.history_length > _FIRST_EVENTS:
+        return True
+    history = await handle.fetch_history()
+    return any(event.event_type == _TASK_COMPLETED for event in history.events)
+
+
 def _is_idle(description: WorkflowExecutionDescription) -> bool:
     if description.status is WorkflowExecutionStatus.CONTINUED_AS_NEW:
         return False
     if description.status is not WorkflowExecutionStatus.RUNNING:
         return True
-    if description.history_length == 1:  # a new run's first task may be a pause away
-        return False
     raw = description.raw_description
     skipping = raw.workflow_extended_info.time_skipping_info.effective_config.enabled
     return not (skipping or raw.pending_activities or raw.HasField("pending_workflow_task"))

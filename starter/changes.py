@@ -1,10 +1,9 @@
-"""What an amendment changes in the register, as an officer hands it in: checked, sealed, and known by its id."""
+"""What an amendment changes in the register, as an officer hands it in: checked, sealed, known by its id."""
 
 from policy.changes import parse_changes
-from records.changes import CHANGES, check_change_list
-
 from policy.roles import Act
 from records import notes, requests, staff
+from records.changes import CHANGES, check_change_list
 from records.database import Database
 from runtime.keys import Keyring
 

@@ -59,7 +59,9 @@ class Delivery:
         envelope = self.envelope
         fingerprints = {path: hashlib.sha256(scan).hexdigest() for path, scan in self.scans.items()}
         documents = submitted_documents(envelope, fingerprints)
-        findings = assess(documents, envelope.capacity, self.pack).findings
+        findings = assess(
+            documents, envelope.capacity, self.pack, principal_born_on=envelope.principal.born_on
+        ).findings
         if any(unprintable_fields(envelope.principal, envelope.applicant)):
             findings += (unprintable_name(DocumentKind.REQUEST_FORM),)
         return Assessment(complete=not findings, findings=findings)

@@ -9,10 +9,12 @@ import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
+from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import Client
 
+from activities.acting import acting
 from activities.casework import CaseActivities
 from policy.assessment import Assessment
 from policy.calendar import today_in_tokyo
@@ -56,8 +58,7 @@ async def open_request(
     pack = pack_in_force(today)
     named = tuple(services)
     check_services(named, [service.code for service in pack.services])
-    async with database.begin() as conn:
-        await staff.require(conn, by, Act.OPEN_REQUEST)
+    async with acting(database, staff.CASE, by, Act.OPEN_REQUEST, f"open/{uuid4()}") as conn:
         request_id = await requests.open_request(
             conn,
             opened_on=today,
@@ -86,15 +87,15 @@ async def receive(
     """
     envelope = delivery.envelope
     await _check_day(client, envelope)
-    async with database.begin() as conn:
-        await staff.require(conn, by, Act.RECEIVE_ENVELOPE)
+    case = await _case(database, envelope.request_id)
+    async with acting(database, case, by, Act.RECEIVE_ENVELOPE, f"receive/{uuid4()}") as conn:
         recorded = await envelopes.lookup(conn, keyring, envelope, delivery.scans)
         opened = recorded is None and envelope.request_id is None
         if recorded is None:
             recorded = await _record(conn, database, keyring, delivery, by)
         request = await requests.find(conn, recorded.request_id)
     if recorded.attached and request.closed_on is None:
-        judged = await CaseActivities(database).assess_documents(request.id)
+        judged = await CaseActivities(database, keyring).assess_documents(request.id)
         assessment = Assessment(complete=judged.complete, findings=judged.findings)
     else:
         assessment = delivery.assess_alone()
@@ -114,16 +115,23 @@ async def attach(client: Client, database: Database, request_id: str, number: in
 
     Raises `Refusal` (unknown_staff, wrong_role, unknown_request, ended, not_found), `Unreachable`.
     """
-    async with database.begin() as conn:
-        await staff.require(conn, by, Act.ATTACH_ENVELOPE)
+    case = await _case(database, request_id)
+    async with acting(database, case, by, Act.ATTACH_ENVELOPE, f"attach/{uuid4()}") as conn:
         request = await requests.find(conn, request_id)
         if request.closed_on is not None:
-            raise Refusal(Code.ENDED, "the request is over: nothing can be attached to it any more")
+            raise requests.closed(request.outcome)
         await envelopes.attach(conn, database.vault, request_id=request_id, number=number, by=by)
         listed = await envelopes.list_envelopes(conn, request_id)
         request = await requests.find(conn, request_id)
     ids = [str(envelope.id) for envelope in listed if envelope.number == number]
     await start(client, request, received=DocumentsReceived(envelope_id=ids[0]))
+
+
+async def _case(database: Database, request_id: str | None) -> str:
+    """Under which case an attempt that is refused is audited: the request's, if there is such a request."""
+    async with database.begin() as conn:
+        known = request_id is not None and await requests.exists(conn, request_id)
+    return request_id if request_id is not None and known else staff.CASE
 
 
 async def _check_day(client: ClientSource, envelope: Envelope) -> None:

@@ -7,9 +7,9 @@ request, and when, is in `acts`.
 
 from collections.abc import Iterable, Iterator
 
-from activities.carrying_out import CarryingOutActivities
 from temporalio import workflow
 
+from activities.carrying_out import CarryingOutActivities
 from activities.casework import CaseActivities
 from activities.holdings import HoldingsActivities
 from activities.invoicing import InvoicingActivities

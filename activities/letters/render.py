@@ -21,6 +21,7 @@ import typst
 from pydantic import JsonValue
 
 from activities.letters.content import Content, Form, Letter
+from activities.letters.cover import Cover
 
 _TEMPLATES: Final = Path(__file__).parent
 _FONT_PACKAGES: Final = (pylopdf_fonts_jp, pylopdf_fonts_ko, pylopdf_fonts_zh_cn, pylopdf_fonts_zh_tw)
@@ -30,7 +31,7 @@ _EPOCH: Final = date(1970, 1, 1)
 _PRINTED_AT_MOST: Final = 50_000
 _printed: set[str] = set()  # characters already found to have glyphs
 
-Template = Literal["letter", "form", "glyphs"]
+Template = Literal["letter", "form", "cover", "glyphs"]
 
 
 class UnprintableText(ValueError):
@@ -53,6 +54,11 @@ def render_letter(letter: Letter) -> bytes:
 def render_form(form: Form) -> bytes:
     """The blank form as a PDF (§5(2)(1)), dated with its day of issue. Raises `UnprintableText`."""
     return _render("form", form, form.issued_on)
+
+
+def render_cover(cover: Cover) -> bytes:
+    """The cover sheet of letters printed together as a PDF, dated with the day they are."""
+    return _render("cover", cover, cover.printed_on)
 
 
 def page_count(pdf: bytes) -> int:

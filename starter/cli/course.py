@@ -1,4 +1,4 @@
-"""What turns the course of a request: papers struck out, standing that ends, a duplicate, an address, a lapse.
+"""What turns the course of a request: a paper struck out, an end of standing, a duplicate, a lapse reopened.
 
 Each is an update of the request's workflow, like what is decided in `decide`.
 """
@@ -11,7 +11,7 @@ import typer
 from policy.vocabulary import CustodyEvent, StandingEnd
 from starter.cli.context import By, Installation, Reason, RequestId, command
 from starter.cli.decide import WhyNot, do, seal
-from starter.cli.options import check_writable, write_pdf
+from starter.cli.options import check_writable, write_private
 from starter.cli.output import Answer, say, table
 
 
@@ -48,7 +48,7 @@ async def documents(installation: Installation, request_id: RequestId) -> Answer
     async with installation.database.begin() as conn:
         await requests.find(conn, request_id)
         listed = await records.list_documents(conn, request_id)
-        custody = await records.custody(conn, request_id)
+        custody = await records.list_custody(conn, request_id)
     rows = [(c.on, c.document, c.kind, c.event, c.by, c.replaced_by or c.letter_id) for c in custody]
     headings = ["day", "document", "kind", "what", "by", "about"]
     return Answer(
@@ -136,10 +136,12 @@ async def preview(
         Path, typer.Option("--out", metavar="FILE.pdf", help="Where to write it; only you can read it.")
     ],
 ) -> Answer:
-    """Write the answer that waits for approval as it would be sent, marked as a draft. It holds personal data."""
-    from activities.preview import preview_answer
+    """Write the answer that waits for approval as it would be sent, marked as a draft.
 
+    It holds personal data: delete the file once it is read.
+    """
     from activities.acting import acting
+    from activities.preview import preview_answer
     from policy.refusals import Code, Refusal
     from policy.roles import Act
     from records import audit
@@ -156,7 +158,7 @@ async def preview(
         await audit.append(
             conn, request_id, actor=by, act=Act.PREVIEW_RESPONSE.value, detail={"draft": status.draft}
         )
-    write_pdf(out, pdf)
+    write_private(out, pdf)
     return say(
         {"request_id": request_id, "draft": status.draft, "out": str(out)},
         f"Written: {out}, draft {status.draft}. Delete the file once you have read it.",

@@ -7,12 +7,12 @@ import typer
 
 from starter.cli.context import By, Installation, command, new_group
 from starter.cli.options import read_file
-from starter.cli.output import Answer, facts, say, stack
+from starter.cli.output import Answer, facts, say, stack, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from policy.holdings import Holding
+    from records.holdings import Shown
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
 
@@ -42,7 +42,9 @@ async def import_(
     async with database.begin() as conn:
         await staff.require(conn, by, Act.IMPORT_HOLDINGS)
         result = await holdings.import_file(conn, database.vault, installation.keyring, parsed, by=by)
-    return say(result, f"{result.added} added, {result.replaced} replaced, {result.unchanged} unchanged.")
+    counted = f"{result.added} added, {result.replaced} replaced, {result.unchanged} unchanged."
+    kept = f"{result.kept} kept as they are: a request changed them, and its answer is not posted yet."
+    return say(result, counted, *[kept] if result.kept else [])
 
 
 @command(
@@ -58,7 +60,10 @@ async def show(
         str, typer.Option("--customer-number", metavar="N", help="Of which customer.")
     ],
 ) -> Answer:
-    """Show all that a service holds of a customer. It is personal data: that it was shown is audited."""
+    """Show all that a service holds of a customer, and what requests stopped.
+
+    It is personal data: that it was shown is audited.
+    """
     from policy.roles import Act
     from records import holdings, staff
 
@@ -76,9 +81,43 @@ async def show(
     return Answer(holding, lambda: _human(holding))
 
 
-def _human(holding: "Holding") -> "RenderableType":
-    person = holding.model_dump(mode="json", exclude={"categories"})
-    parts: list[RenderableType] = [facts((name.replace("_", " "), value) for name, value in person.items())]
+@command(app, "provisions", example="kaiji holdings provisions --service gmo-appscloud")
+async def provisions(
+    installation: Installation,
+    service: Annotated[
+        str | None, typer.Option("--service", metavar="S", help="Of one service; of all unless given.")
+    ] = None,
+) -> Answer:
+    """Show the registry of provisions: to whom what is provided (§3), and how many had it stopped."""
+    from datetime import UTC, datetime
+
+    from policy.calendar import today_in_tokyo
+    from policy.envelope import check_services
+    from policy.registry import pack_in_force
+    from records import marks
+
+    pack = pack_in_force(today_in_tokyo(datetime.now(UTC)))
+    if service is not None:
+        check_services({service}, {each.code for each in pack.services})
+    async with installation.database.begin() as conn:
+        stopped = await marks.count_stops(conn, service)
+    registry = [
+        each.model_dump(mode="json", exclude_none=True) | {"stopped_for": stopped.get(each.code, 0)}
+        for each in pack.provisions
+    ]
+    rows = [
+        (each.code, each.recipient.en, each.information.en, each.purpose.en, stopped.get(each.code, 0))
+        for each in pack.provisions
+    ]
+    headings = ("code", "recipient", "what", "purpose", "stopped for")
+    empty = "Nothing is provided to third parties."
+    return Answer({"provisions": registry}, lambda: table(headings, rows, empty=empty))
+
+
+def _human(holding: "Shown") -> "RenderableType":
+    person = holding.model_dump(mode="json", exclude={"categories", "provisions_stopped"})
+    stops = [(f"provision to {code} stopped on", day) for code, day in holding.provisions_stopped.items()]
+    parts: list[RenderableType] = [facts([*((k.replace("_", " "), v) for k, v in person.items()), *stops])]
     for category, fields in holding.categories.items():
         parts += ["", category.value, facts((f"  {name}", _value(value)) for name, value in fields.items())]
     return stack(*parts)

@@ -50,12 +50,12 @@ def check_writable(path: Path) -> None:
         raise typer.BadParameter(f"{path} is a folder: name a file")
 
 
-def write_pdf(path: Path, pdf: bytes) -> None:
-    """Write a PDF that its owner alone may read; readers never see a part of it."""
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that its owner alone may read; readers never see a part of it."""
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(descriptor, "wb") as file:
-            file.write(pdf)
+            file.write(content)
         os.replace(temporary, path)
     except OSError as error:
         raise typer.BadParameter(f"{path}: {error.strerror}") from None

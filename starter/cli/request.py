@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from policy.vocabulary import Capacity, FormKind, Kind, Language, Phase, SubjectMatter
-from starter.cli import decide
+from starter.cli import course, decide, timeline
 from starter.cli.context import By, Installation, RequestId, command, new_group
-from starter.cli.options import check_writable, write_pdf
+from starter.cli.options import check_writable, write_private
 from starter.cli.output import Answer, facts, say, stack, table
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 app = new_group("Requests: open, list, show, and decide.")
 decide.register(app)
+timeline.register(app)
+course.register(app)
 
 
 class Waiting(StrEnum):
@@ -85,7 +87,7 @@ async def open_(
             path = form_out
             if form is FormKind.POWER_OF_ATTORNEY:
                 path = form_out.with_name(f"{form_out.stem}-power-of-attorney{form_out.suffix}")
-            write_pdf(path, pdf)
+            write_private(path, pdf)
             written.append(str(path))
     lapses_on = form_lapses_on(Terms.of(pack(request.pack_version)), request.opened_on)
     document = {
@@ -162,30 +164,74 @@ async def list_(
     return Answer({"requests": found}, lambda: table(headings, rows, empty="No request is like that."))
 
 
-@command(app, "show", example="kaiji request show DR-2018-000001-8 --json")
-async def show(installation: Installation, request_id: RequestId) -> Answer:
-    """Show where a request stands: what it waits for, deadlines, clock, services, letters and holds."""
+@command(
+    app,
+    "show",
+    example="kaiji request show DR-2018-000001-8 --document 2 --out residence.png --by officer-1",
+)
+async def show(
+    installation: Installation,
+    request_id: RequestId,
+    document: Annotated[
+        int | None,
+        typer.Option(
+            "--document",
+            metavar="N",
+            min=1,
+            help="Write the scan of this document, as `documents` numbers it.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Where to write the scan; only you can read it."),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option("--by", metavar="STAFF", envvar="KAIJI_ACTOR", help="Who looks at the scan; audited."),
+    ] = None,
+) -> Answer:
+    """Show where a request stands: what it waits for, deadlines, clock, services, letters and holds.
+
+    With --document, write the scan of one of its documents to a file instead; each viewing is audited.
+    """
     from records import envelopes
     from starter import requests
 
+    if document is not None:
+        return await _view(installation, request_id, document, out, by)
+    if out is not None:
+        raise typer.BadParameter("names a file for a scan: say which document", param_hint="--document")
     status = await requests.status(await installation.temporal(), installation.database, request_id)
     async with installation.database.begin() as conn:
         listed = await envelopes.list_envelopes(conn, request_id)
     aside = [envelope for envelope in listed if not envelope.attached]
-    document = {**status.model_dump(mode="json"), "not_attached": aside}
-    return Answer(document, lambda: _human(status, aside))
+    shown = {**status.model_dump(mode="json"), "not_attached": aside}
+    return Answer(shown, lambda: _human(status, aside))
 
 
-@command(app, "timeline", example="kaiji request timeline DR-2018-000001-8")
-async def timeline(installation: Installation, request_id: RequestId) -> Answer:
-    """Show what happened to a request, in order: the day, who did it, and the clause it rests on."""
-    from starter import requests
+async def _view(
+    installation: Installation, request_id: str, number: int, out: Path | None, by: str | None
+) -> Answer:
+    from starter.documents import view
 
-    status = await requests.status(await installation.temporal(), installation.database, request_id)
-    rows = [(m.on, m.what.replace("_", " "), m.by, m.clause, m.ref) for m in status.timeline]
-    return Answer(
-        {"request_id": request_id, "timeline": status.timeline},
-        lambda: table(["day", "what", "by", "clause", "about"], rows, empty="Nothing happened yet."),
+    if out is None:
+        raise typer.BadParameter("a scan is written to a file (--out FILE)", param_hint="--out")
+    if by is None:
+        raise typer.BadParameter("whoever looks at a scan is named (--by STAFF)", param_hint="--by")
+    check_writable(out)
+    scan = await view(installation.database, request_id, number, by=by)
+    write_private(out, scan.content)
+    document = {
+        "request_id": request_id,
+        "document": number,
+        "kind": scan.document.kind,
+        "media_type": scan.media_type,
+        "out": str(out),
+    }
+    return say(
+        document,
+        f"Written: {out}, {scan.media_type}: document {number}, {scan.document.kind}.",
+        "It holds personal data: delete the file once you have seen it.",
     )
 
 
@@ -208,9 +254,10 @@ async def attach(
 
 
 def _human(status: "Status", aside: list["EnvelopeRow"]) -> "RenderableType":
-    parts: list[RenderableType] = [
-        status.explanation,
-        "",
+    parts: list[RenderableType] = [status.explanation, ""]
+    if status.duplicates:
+        parts += [f"The same person asked for the same in {', '.join(status.duplicates)}.", ""]
+    parts += [
         facts(
             [
                 ("request", status.request_id),
@@ -221,7 +268,7 @@ def _human(status: "Status", aside: list["EnvelopeRow"]) -> "RenderableType":
                 ("received", status.received_on),
                 ("policy", status.pack_version),
                 ("answer due", status.response_due),
-                ("clock", f"{status.clock_used} of {status.clock_allowance} business days used"),
+                ("clock", timeline.clock_line(status)),
                 ("invoice", _invoice(status)),
             ]
         ),

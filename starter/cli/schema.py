@@ -17,6 +17,7 @@ class Input(StrEnum):
 
     ENVELOPE = "envelope"
     HOLDINGS = "holdings"
+    CHANGES = "changes"
     DEPOSIT = "deposit"
     POLICY_PACK = "policy-pack"
 
@@ -29,7 +30,7 @@ def register(app: typer.Typer) -> None:
 async def schema(
     installation: Installation, name: Annotated[Input, typer.Argument(metavar="NAME", help="Which input.")]
 ) -> Answer:
-    """Print the JSON Schema of an input: envelope, holdings, deposit (webhook body) or policy-pack."""
+    """Print the JSON Schema of an input: envelope, holdings, changes, deposit (a webhook) or policy-pack."""
     import json
 
     document = _model(name).model_json_schema(mode="validation")
@@ -38,6 +39,7 @@ async def schema(
 
 
 def _model(name: Input) -> "type[BaseModel]":
+    from policy.changes import ChangeList
     from policy.deposit import DepositNotice
     from policy.envelope import Envelope
     from policy.holdings import HoldingsFile
@@ -46,6 +48,7 @@ def _model(name: Input) -> "type[BaseModel]":
     models: dict[Input, type[BaseModel]] = {
         Input.ENVELOPE: Envelope,
         Input.HOLDINGS: HoldingsFile,
+        Input.CHANGES: ChangeList,
         Input.DEPOSIT: DepositNotice,
         Input.POLICY_PACK: Pack,
     }

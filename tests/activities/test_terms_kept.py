@@ -42,7 +42,7 @@ async def receive(
 
 
 async def test_a_pack_enacted_later_leaves_a_request_as_it_is(database: Database, keyring: Keyring) -> None:
-    casework = CaseActivities(database)
+    casework = CaseActivities(database, keyring)
     async with database.begin() as conn:
         before, after = await open_request(conn), await open_request(conn)
     await receive(database, keyring, before, "131-12-38385-2", "2019-10-15")

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy.assessment import SubmittedDocument, assess, refuse_channel, submitted_documents
+from policy.assessment import (
+    SubmittedDocument,
+    address_findings,
+    assess,
+    refuse_channel,
+    submitted_documents,
+)
 from policy.envelope import Envelope
 from policy.pack import Pack
 from policy.registry import all_packs
@@ -438,3 +444,94 @@ def test_channels(channel: Channel, clause: str | None, pack: Pack) -> None:
     assert refusal.clause == clause
     assert refusal.exit_status == 3
     assert "certified mail" in refusal.message
+
+
+# ── a parent represents a minor ───────────────────────────────────────────────────────────────────────────
+
+REPRESENTATIVE = COMPLETE[Capacity.STATUTORY_REPRESENTATIVE]
+ADULT, MINOR = date(1980, 4, 1), date(2010, 4, 1)
+
+
+def represented(born_on: date | None, *credentials: SubmittedDocument) -> list[tuple[str, str]]:
+    rest = [paper for line, paper in REPRESENTATIVE.items() if line != "representative-credentials"]
+    assessment = assess(
+        [*rest, *credentials], Capacity.STATUTORY_REPRESENTATIVE, PACK, principal_born_on=born_on
+    )
+    assert "1980" not in assessment.model_dump_json()  # the day of birth stays where it is
+    return [(finding.code.value, finding.document) for finding in assessment.findings]
+
+
+@pytest.mark.parametrize("kind", [K.FAMILY_REGISTER, K.FAMILY_REGISTER_ABSTRACT])
+def test_a_family_register_is_no_credential_for_an_adult(kind: DocumentKind) -> None:
+    register = doc(kind, issued_on=FRESH)
+    assert represented(ADULT, register) == [("principal_of_age", kind.value)]
+    assert represented(ADULT, change(issued_on=date(2010, 1, 1))(register)) == [
+        ("principal_of_age", kind.value)
+    ]
+    assert represented(MINOR, register) == []
+    assert represented(None, register) == []
+
+
+@pytest.mark.parametrize("kind", [K.FAMILY_COURT_CERTIFICATE, K.CERTIFICATE_OF_REGISTERED_INFORMATION])
+def test_an_adult_may_have_a_guardian(kind: DocumentKind) -> None:
+    guardian = doc(kind, issued_on=FRESH)
+    assert represented(ADULT, guardian) == []
+    assert represented(ADULT, doc(K.FAMILY_REGISTER, issued_on=FRESH), guardian) == []
+    assert represented(ADULT, change(issued_on=date(2010, 1, 1))(guardian)) == [("stale", kind.value)]
+
+
+@pytest.mark.parametrize(
+    ("born_on", "submitted_on", "of_age"),
+    [
+        (date(1998, 11, 1), date(2018, 10, 31), False),
+        (date(1998, 11, 1), date(2018, 11, 1), True),
+        (date(2003, 6, 1), date(2022, 3, 31), False),
+        (date(2003, 6, 1), date(2022, 4, 1), True),
+    ],
+)
+def test_age_is_that_of_the_day_of_submission(born_on: date, submitted_on: date, of_age: bool) -> None:
+    register = doc(K.FAMILY_REGISTER, issued_on=submitted_on, submitted_on=submitted_on)
+    assert bool(represented(born_on, register)) is of_age
+
+
+def test_the_age_of_whoever_else_asks_does_not_matter() -> None:
+    for capacity in (Capacity.SELF, Capacity.PROXY):
+        documents = list(COMPLETE[capacity].values())
+        assert assess(documents, capacity, PACK, principal_born_on=ADULT).complete
+
+
+def test_the_finding_says_who_may_apply_for_an_adult() -> None:
+    register = doc(K.FAMILY_REGISTER, issued_on=FRESH)
+    documents = [*REPRESENTATIVE.values(), register]
+    capacity = Capacity.STATUTORY_REPRESENTATIVE
+    (finding,) = assess(documents, capacity, PACK, principal_born_on=ADULT).findings
+    assert (finding.clause, finding.requirement) == ("§5(2)(4)", "representative-credentials")
+    assert "the certificate issued by the family court" in finding.message
+    assert "the power of attorney form" in finding.message
+
+
+# ── an address ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("capacity", "sender"),
+    [(Capacity.SELF, PRINCIPAL), (Capacity.PROXY, APPLICANT), (Capacity.STATUTORY_REPRESENTATIVE, APPLICANT)],
+)
+def test_an_address_is_proven_by_a_fresh_residence_certificate_of_the_sender(
+    capacity: Capacity, sender: Holder
+) -> None:
+    other = APPLICANT if sender is PRINCIPAL else PRINCIPAL
+    fresh = doc(K.CERTIFICATE_OF_RESIDENCE, sender, issued_on=FRESH)
+
+    def said(*documents: SubmittedDocument) -> list[str]:
+        findings = address_findings(documents, capacity, PACK)
+        assert all(finding.clause == "§5(2)(3)" and finding.message for finding in findings)
+        return [finding.code.value for finding in findings]
+
+    assert said(fresh) == []
+    assert said(change(kind=K.ALIEN_REGISTRATION_CERTIFICATE, medium=ORIGINAL)(fresh)) == []
+    assert said() == said(FORM, doc(K.DRIVERS_LICENSE, sender)) == ["missing"]
+    assert said(change(holder=other)(fresh)) == ["wrong_holder"]
+    assert said(change(issued_on=date(2018, 10, 1))(fresh)) == ["stale"]
+    assert said(change(issued_on=None)(fresh)) == ["undated"]
+    assert said(change(issued_on=date(2018, 10, 1))(fresh), fresh) == []

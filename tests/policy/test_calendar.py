@@ -9,15 +9,18 @@ from hypothesis import strategies as st
 
 from policy.calendar import (
     TOKYO,
+    DayOff,
     add_business_days,
     add_months,
     add_years,
     business_days_between,
+    day_off,
     end_of_day,
     end_of_fiscal_year,
     format_en,
     format_ja,
     is_business_day,
+    is_weekend,
     start_of_day,
     today_in_tokyo,
 )
@@ -33,6 +36,45 @@ def test_business_days_agree_with_jpholiday() -> None:
         expected = day.weekday() < 5 and not bank and not jpholiday.is_holiday(day)
         assert is_business_day(day) == expected, day
         day += timedelta(days=1)
+
+
+def test_days_off_have_jpholidays_names() -> None:
+    another = {
+        "即位礼正殿の儀が行われる日": "即位礼正殿の儀"
+    }  # as the law of 2018 says, and as jpholiday does
+    day = date(2016, 1, 1)
+    while day < date(2031, 1, 1):
+        off = day_off(day)
+        assert (off is None) == (is_business_day(day) or is_weekend(day)), day
+        if off is not None:
+            # jpholiday says of a substitute which holiday it stands for: 憲法記念日 振替休日
+            expected = (jpholiday.is_holiday_name(day) or "銀行休業日").split()[-1]
+            assert (off.on, another.get(off.ja, off.ja)) == (day, expected)
+            assert off.en.isascii()
+        day += timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("day", "ja", "en"),
+    [
+        (date(2018, 12, 31), "銀行休業日", "Bank Holiday"),
+        (date(2019, 1, 1), "元日", "New Year's Day"),
+        (date(2019, 1, 2), "銀行休業日", "Bank Holiday"),
+        (date(2019, 4, 30), "国民の休日", "National Holiday"),
+        (date(2019, 5, 1), "天皇の即位の日", "Emperor's Enthronement Day"),
+        (date(2019, 5, 2), "国民の休日", "National Holiday"),
+        (date(2019, 5, 6), "振替休日", "Substitute Holiday"),
+        (date(2026, 9, 22), "国民の休日", "National Holiday"),
+    ],
+)
+def test_days_off_are_named(day: date, ja: str, en: str) -> None:
+    assert day_off(day) == DayOff(on=day, ja=ja, en=en)
+
+
+def test_a_holiday_on_a_weekend_is_a_weekend() -> None:
+    assert day_off(date(2019, 5, 4)) is None
+    assert is_weekend(date(2019, 5, 4))
+    assert not is_weekend(date(2019, 5, 3))
 
 
 @pytest.mark.parametrize(

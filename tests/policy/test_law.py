@@ -1,6 +1,6 @@
 """Article numbers by date, grounds of refusal, tax, and the fee."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
@@ -16,6 +16,7 @@ from policy.law import (
     grounds,
     included_tax,
     lawsuit_possible_on,
+    of_age_on,
 )
 from policy.pack import Pack
 from policy.vocabulary import Kind, Language
@@ -133,3 +134,28 @@ def test_the_fee_includes_the_tax_of_the_day(pack: Pack) -> None:
 def test_what_costs_nothing(pack: Pack, kind: Kind, services: list[str]) -> None:
     offer = quote(pack, kind, services, date(2018, 11, 9))
     assert (offer.lines, offer.total, offer.tax) == ((), 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("born_on", "of_age"),
+    [
+        (date(1980, 4, 1), date(2000, 4, 1)),
+        (date(2002, 3, 31), date(2022, 3, 31)),
+        (date(2002, 4, 1), date(2022, 4, 1)),  # the 20th birthday is the day the law changed
+        (date(2002, 4, 2), date(2022, 4, 1)),
+        (date(2004, 4, 1), date(2022, 4, 1)),
+        (date(2004, 4, 2), date(2022, 4, 2)),
+        (date(2010, 7, 15), date(2028, 7, 15)),
+        (date(1996, 2, 29), date(2016, 2, 29)),
+        (date(2008, 2, 29), date(2026, 3, 1)),  # there is no 29 February 2026
+    ],
+)
+def test_when_somebody_comes_of_age(born_on: date, of_age: date) -> None:
+    assert of_age_on(born_on) == of_age
+
+
+@given(st.dates(date(1900, 1, 1), date(2090, 12, 30)))
+def test_nobody_comes_of_age_before_an_older_one(born_on: date) -> None:
+    assert of_age_on(born_on) <= of_age_on(born_on + timedelta(days=1))
+    years = of_age_on(born_on).year - born_on.year
+    assert 18 <= years <= 20

@@ -1,6 +1,8 @@
 """What the tests of the records are made of: a request, an envelope, an attacker."""
 
 import json
+import struct
+import zlib
 from datetime import date
 
 from sqlalchemy import text
@@ -10,8 +12,31 @@ from policy.envelope import Envelope, parse_envelope
 from policy.vocabulary import Capacity, Kind, Language, SubjectMatter
 from records import requests
 
-PNG = b"\x89PNG\r\n\x1a\n" + b"residence"
-JPEG = b"\xff\xd8\xff\xe0" + b"licence"
+
+def png(comment: bytes = b"residence") -> bytes:
+    """A picture of one pixel with a comment in it."""
+    header = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)
+    chunks = {b"IHDR": header, b"tEXt": comment, b"IDAT": zlib.compress(b"\0\0"), b"IEND": b""}
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks.items()
+    )
+
+
+def jpeg(comment: bytes = b"licence") -> bytes:
+    """The outline of a picture of one pixel: comment, frame, scan and end, without what a decoder needs."""
+    frame = struct.pack(">BHHB", 8, 1, 1, 1) + bytes([1, 0x11, 0])
+    segments = {0xFE: comment, 0xC0: frame, 0xDA: bytes([1, 1, 0, 0, 63, 0])}
+    return (
+        b"\xff\xd8"
+        + b"".join(
+            bytes([0xFF, kind]) + struct.pack(">H", len(data) + 2) + data for kind, data in segments.items()
+        )
+        + b"\0\xff\xd9"
+    )
+
+
+PNG, JPEG = png(), jpeg()
 SCANS = {"residence.png": PNG, "licence.jpg": JPEG}
 
 

@@ -2,16 +2,16 @@
 
 from datetime import date
 
-from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from policy.checkdigits import payment_reference
 from policy.fees import Quote, QuoteLine
 from policy.refund import AccountType, RefundAccount
-from records import books, invoices
+from policy.vocabulary import Language, LetterKind, RecordClass
+from records import books, invoices, letters
 from records.database import Database
 from records.ledger import BankDeposit, Recorded, record_many
-from records.tables import letters
+from records.vault import Vault
 from runtime.keys import Keyring
 from tests.records.material import open_request
 
@@ -28,33 +28,33 @@ ACCOUNT = RefundAccount(
 
 async def issue(
     conn: AsyncConnection,
+    vault: Vault,
     request_id: str,
     *,
     total: int = 5400,
     reference: str = REFERENCE,
     on: date = date(2018, 11, 5),
 ) -> str:
-    """A request's invoice, with a letter's row and no letter; answers its number."""
+    """A request's invoice and its letter; answers the invoice's number."""
     number = f"INV-2018-{request_id[8:14]}"
-    await conn.execute(
-        insert(letters).values(
-            id=f"{request_id}-L01",
-            request_id=request_id,
-            key="invoice/1",
-            kind="invoice",
-            record_class="payment_records",
-            language="ja",
-            queued_on=on,
-            state="queued",
-            pages=1,
-        )
+    letter_id = await letters.queue(
+        conn,
+        vault,
+        key="invoice",
+        request_id=request_id,
+        kind=LetterKind.INVOICE,
+        record_class=RecordClass.PAYMENT_RECORDS,
+        language=Language.JA,
+        queued_on=on,
+        pdf=b"%PDF-",
+        pages=1,
     )
     issued = [
         await invoices.issue(
             conn,
             number=number,
             request_id=request_id,
-            letter_id=f"{request_id}-L01",
+            letter_id=letter_id,
             payment_reference=reference,
             issued_on=on,
             due_on=date(2018, 12, 5),
@@ -70,7 +70,7 @@ async def issue(
 
 async def invoice(db: Database, request_id: str, total: int = 5400, reference: str = REFERENCE) -> None:
     async with db.begin() as conn:
-        await issue(conn, request_id, total=total, reference=reference)
+        await issue(conn, db.vault, request_id, total=total, reference=reference)
 
 
 async def invoiced(db: Database, count: int, total: int = 5400) -> list[tuple[str, str]]:
@@ -79,7 +79,7 @@ async def invoiced(db: Database, count: int, total: int = 5400) -> list[tuple[st
     async with db.begin() as conn:
         for number in range(1, count + 1):
             request_id, reference = await open_request(conn), payment_reference(number)
-            await issue(conn, request_id, total=total, reference=reference)
+            await issue(conn, db.vault, request_id, total=total, reference=reference)
             made.append((request_id, reference))
     return made
 

@@ -49,7 +49,7 @@ class History:
     async def run(self) -> None:
         for n in (1, 2):
             request_id, reference = await open_request(self.conn), payment_reference(self.seed * 2 + n)
-            await issue(self.conn, request_id, total=5400 * n, reference=reference, on=FIRST)
+            await issue(self.conn, self.db.vault, request_id, total=5400 * n, reference=reference, on=FIRST)
             self.references[request_id] = reference
         for _ in range(self.random.randint(3, 12)):
             act = self.random.choices(list(_ACTS), weights=list(_ACTS.values()))[0]

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from policy.refusals import Code, Refusal
 from policy.vocabulary import Language, LetterKind, MailEvent, Outcome, RecordClass
-from records import audit, envelopes, ledger, letters, notes, requests, retention
+from records import audit, documents, envelopes, ledger, letters, notes, requests, retention
 from records.database import Database
 from records.tables import certificates, data_keys, deposits, invoices, vault
 from records.tables import documents as document_rows
@@ -75,7 +75,7 @@ async def fill(db: Database, keyring: Keyring, request_id: str) -> UUID:
         await letters.queue(
             conn,
             db.vault,
-            letter_id=f"{request_id}-L02",
+            key="response",
             request_id=request_id,
             kind=LetterKind.RESPONSE,
             record_class=RecordClass.RESPONSE_CONTENT,
@@ -102,7 +102,10 @@ EXPECTED = {
         {"letter": 1, "deposit": 1},
         {"letters": 1, "invoices": 1, "deposits": 1, "webhooks": 1, "allocations": 1},
     ),
-    RecordClass.REQUEST_FILE: ({"envelope": 1, "parties": 1, "note": 1}, {"envelopes": 1, "notes": 1}),
+    RecordClass.REQUEST_FILE: (
+        {"envelope": 1, "parties": 1, "note": 1},
+        {"envelopes": 1, "notes": 1, "custody": 6},
+    ),
 }
 
 
@@ -174,7 +177,7 @@ async def test_one_class_leaves_the_others_readable(db: Database, keyring: Keyri
     note_id = await fill(db, keyring, request_id)
     await destroy(db, request_id, RecordClass.IDENTITY_DOCUMENTS)
     async with db.begin() as conn:
-        assert await envelopes.attached_documents(conn, request_id) == []
+        assert await documents.attached_documents(conn, request_id) == []
         assert len(await envelopes.list_envelopes(conn, request_id)) == 1
         parties = await requests.parties(conn, db.vault, request_id)
         assert parties is not None

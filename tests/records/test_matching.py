@@ -202,7 +202,7 @@ async def requester(db: Database, name: str, kana: str, number: int, total: int)
         await conn.execute(
             update(request_rows).where(request_rows.c.id == request_id).values(party_id=party_id)
         )
-        await issue(conn, request_id, total=total, reference=payment_reference(number))
+        await issue(conn, db.vault, request_id, total=total, reference=payment_reference(number))
     return request_id
 
 

@@ -90,7 +90,7 @@ async def test_a_deposit_goes_with_the_last_request_it_paid(db: Database, keyrin
     await balanced(db, ON)  # of the month in which it paid both
     last = await destroy(db, other)
     assert last.rows == {"letters": 1, "invoices": 1, "deposits": 1, "allocations": 2, "errands": 3}
-    assert last.sealed == {"deposit": 1}
+    assert last.sealed == {"deposit": 1, "letter": 1}
     async with db.begin() as conn:
         tables = (deposits, allocations, credit_notes, invoices, errands, webhooks, refund_rows, vault)
         assert [await conn.scalar(select(func.count()).select_from(table)) for table in tables] == [0] * 8

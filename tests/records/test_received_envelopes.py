@@ -9,14 +9,15 @@ from sqlalchemy import func, select
 from policy.envelope import Party
 from policy.refusals import Code, Refusal
 from policy.vocabulary import Amendment, Capacity, DocumentKind, Holder, Kind, Medium, Outcome
-from records import audit, envelopes, requests
+from records import audit, documents, envelopes, requests
 from records.database import Database
 from records.folding import fold, same_person
 from records.scans import MAX_SCAN_BYTES
-from records.tables import documents, vault
+from records.tables import documents as document_rows
 from records.tables import envelopes as envelope_rows
+from records.tables import vault
 from runtime.keys import Keyring
-from tests.records.material import JPEG, PNG, SCANS, envelope, open_request
+from tests.records.material import JPEG, PNG, SCANS, envelope, open_request, png
 
 PROXY = {"name": "代理 次郎", "address": "東京都港区芝0-0-0"}
 PRINCIPAL = {"name": "見本 花子", "address": "東京都渋谷区桜丘町26-1", "born_on": "1980-04-01"}
@@ -61,7 +62,7 @@ async def test_documents_come_back_as_the_rules_judge_them(
 ) -> None:
     await receive(db, keyring, request_id)
     async with db.begin() as conn:
-        form, residence, licence = await envelopes.attached_documents(conn, request_id)
+        form, residence, licence = await documents.attached_documents(conn, request_id)
         assert (form.kind, form.medium, form.scan_fingerprint) == (
             DocumentKind.REQUEST_FORM,
             Medium.ORIGINAL,
@@ -70,7 +71,7 @@ async def test_documents_come_back_as_the_rules_judge_them(
         assert (residence.issued_on, residence.submitted_on) == (date(2018, 10, 20), date(2018, 11, 1))
         assert (residence.medium, residence.holder) == (Medium.COPY, Holder.PRINCIPAL)
         assert None is not residence.scan_fingerprint != licence.scan_fingerprint
-        rows = (await conn.execute(select(documents).order_by(documents.c.number))).all()
+        rows = (await conn.execute(select(document_rows).order_by(document_rows.c.number))).all()
         assert [row.scan_type for row in rows] == [None, "image/png", "image/jpeg"]
         assert [await db.vault.unseal(conn, row.scan_id) for row in rows[1:]] == [PNG, JPEG]
 
@@ -80,7 +81,7 @@ async def test_the_same_scan_twice_has_the_same_fingerprint(
 ) -> None:
     await receive(db, keyring, request_id, scans={"residence.png": PNG, "licence.jpg": PNG})
     async with db.begin() as conn:
-        _, one, other = await envelopes.attached_documents(conn, request_id)
+        _, one, other = await documents.attached_documents(conn, request_id)
         assert one.scan_fingerprint == other.scan_fingerprint
 
 
@@ -133,7 +134,7 @@ async def test_a_repeat_after_the_end_is_still_a_repeat_but_a_new_one_is_refused
         (SCANS, {"principal": PRINCIPAL}),
         (SCANS, {"request_id": "DR-2018-000002-6"}),
         (SCANS, {"documents": []}),
-        (SCANS | {"residence.png": PNG + b"!"}, {}),
+        (SCANS | {"residence.png": png(b"another")}, {}),
     ],
 )
 async def test_other_content_under_the_same_number_and_date_is_a_conflict(
@@ -181,7 +182,7 @@ async def test_an_envelope_of_other_people_or_kind_is_set_aside(
     later = await receive(db, keyring, request_id, posted_on="2018-11-02", **changes)
     assert later.attached is attached
     async with db.begin() as conn:
-        documents_then = await envelopes.attached_documents(conn, request_id)
+        documents_then = await documents.attached_documents(conn, request_id)
         row = await requests.find(conn, request_id)
         assert (row.kind, row.capacity) == (Kind.DISCLOSURE, Capacity.SELF)
         if not attached:
@@ -241,7 +242,9 @@ async def test_the_form_in_hand_decides_which_envelopes_belong_to_it(db: Databas
         {"residence.png": PNG},
         SCANS | {"residence.png": b"GIF89a"},
         SCANS | {"residence.png": b""},
-        SCANS | {"residence.png": PNG + bytes(MAX_SCAN_BYTES)},
+        SCANS | {"residence.png": png(bytes(MAX_SCAN_BYTES))},
+        SCANS | {"residence.png": PNG[:-1]},
+        SCANS | {"residence.png": PNG + b"!"},
     ],
 )
 async def test_a_scan_that_cannot_be_one_is_malformed_and_nothing_is_stored(
@@ -305,3 +308,17 @@ party = st.builds(
 def test_the_same_person_is_the_same_from_both_sides(one: Party, other: Party) -> None:
     assert same_person(one, one)
     assert same_person(one, other) == same_person(other, one)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reopens"), [(Outcome.WITHDRAWN, False), (Outcome.LAPSED_DOCUMENTS, True)]
+)
+async def test_a_refused_envelope_hears_that_a_lapse_can_be_reopened(
+    db: Database, keyring: Keyring, request_id: str, outcome: Outcome, reopens: bool
+) -> None:
+    async with db.begin() as conn:
+        await requests.close(conn, request_id, outcome, date(2019, 2, 1))
+    with pytest.raises(Refusal) as caught:
+        await receive(db, keyring, request_id)
+    assert caught.value.code is Code.ENDED
+    assert ("reopen" in caught.value.message) is reopens

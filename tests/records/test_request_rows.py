@@ -112,3 +112,37 @@ async def test_a_staff_id_is_a_pseudonym(db: Database, id: str) -> None:
         with pytest.raises(Refusal):
             await staff.add(conn, "officer-9", [], "manager-1")
         assert await staff.all_staff(conn) == []
+
+
+async def test_a_reopened_request_is_closed_again_and_each_closing_is_audited(
+    db: Database, request_id: str
+) -> None:
+    async with db.begin() as conn:
+        await requests.close(conn, request_id, Outcome.LAPSED_DOCUMENTS, date(2019, 2, 1))
+        await requests.reopen(conn, request_id)
+        row = await requests.find(conn, request_id)
+        assert (row.outcome, row.closed_on) == (None, None)
+        assert [row.id for row in await requests.list_open(conn)] == [request_id]
+        for _ in range(2):
+            await requests.close(conn, request_id, Outcome.GRANTED, date(2019, 3, 1), number=2)
+        closed = [e.detail for e in await audit.events(conn, request_id) if e.act == "request_closed"]
+        assert closed == [
+            {"outcome": "LAPSED_DOCUMENTS", "on": "2019-02-01"},
+            {"outcome": "GRANTED", "on": "2019-03-01"},
+        ]
+        with pytest.raises(Refusal) as caught:
+            await requests.reopen(conn, "DR-2018-000099-1")
+        assert caught.value.code is Code.UNKNOWN_REQUEST
+
+
+async def test_whether_there_is_such_a_request(db: Database, request_id: str) -> None:
+    async with db.begin() as conn:
+        assert await requests.exists(conn, request_id)
+        assert not await requests.exists(conn, "DR-2018-000099-1")
+
+
+async def test_an_event_is_found_by_its_key(db: Database, request_id: str) -> None:
+    async with db.begin() as conn:
+        found = await audit.recorded(conn, request_id, "request_opened")
+        assert found == (await audit.events(conn, request_id))[0]
+        assert await audit.recorded(conn, request_id, "another") is None

@@ -28,13 +28,13 @@ from runtime.temporal import connect
 from starter.cli.main import run
 from starter.notices import Notices
 from tests.contract import ENVELOPE
+from tests.records.material import png
 from worker import create_worker, register_search_attributes
 
 Json = dict[str, Any]
 
 KAIJI = str(Path(sys.executable).with_name("kaiji"))
 SAMPLES = Path(__file__).parents[2] / "starter" / "samples" / "holdings.json"
-PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Office:
 def write_envelope(folder: Path, changes: Json) -> str:
     """The contract's envelope as a file, with its scans beside it."""
     for name in ("residence.png", "licence.png"):
-        (folder / name).write_bytes(PNG + name.encode())
+        (folder / name).write_bytes(png(name.encode()))
     path = folder / f"envelope-{changes.get('tracking_number', 'sample')}.json"
     path.write_text(json.dumps(ENVELOPE | changes, ensure_ascii=False), encoding="utf-8")
     return str(path)

@@ -30,7 +30,7 @@ def commands() -> Iterator[tuple[str, ...]]:
 
 ALL = sorted(commands())
 ACTS = [words for words in ALL if words[0] in {"request", "mail", "deposits", "holdings", "staff", "keys"}]
-READ_ONLY = {"list", "show", "timeline", "queue"}
+READ_ONLY = {"list", "show", "timeline", "queue", "provisions"}
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,8 @@ import pytest
 
 from starter.cli.main import run
 from tests.contract import ENVELOPE
-from tests.starter.office import PNG, write_envelope
+from tests.records.material import PNG
+from tests.starter.office import write_envelope
 
 Json = dict[str, Any]
 
@@ -30,6 +31,7 @@ BY_PROXY: Json = {
 }
 REPRESENTATIVE: Json = {
     "capacity": "statutory_representative",
+    "principal": ENVELOPE["principal"] | {"born_on": "2010-04-01"},
     "applicant": PROXY,
     "documents": [
         FORM,
@@ -124,6 +126,12 @@ FINDINGS: dict[str, tuple[Json, str, str, str]] = {
     "stale credentials": (
         changed(REPRESENTATIVE, 2, issued_on="2018-09-30"),
         "stale",
+        "family_register",
+        "§5(2)(4)",
+    ),
+    "a parent of an adult": (
+        REPRESENTATIVE | {"principal": ENVELOPE["principal"]},
+        "principal_of_age",
         "family_register",
         "§5(2)(4)",
     ),

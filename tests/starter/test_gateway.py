@@ -367,7 +367,7 @@ async def invoiced_request(database: Database, reference: str) -> str:
         await letters.queue(
             conn,
             database.vault,
-            letter_id=letter_id,
+            key="invoice",
             request_id=request_id,
             kind=LetterKind.INVOICE,
             language=Language.JA,

@@ -8,7 +8,7 @@ from temporalio.client import WorkflowUpdateFailedError
 
 from policy.refusals import Code
 from policy.roles import Act, may
-from policy.vocabulary import MailEvent, Phase
+from policy.vocabulary import Capacity, MailEvent, Phase, StandingEnd
 from records import audit, staff
 from tests.workflows.world import HANAKO, Case, World, refused
 from workflows.messages import Status
@@ -23,6 +23,11 @@ DOING: dict[Act, Doing] = {
     Act.WITHDRAW: lambda case, by: case.withdraw(by=by),
     Act.EXTEND: lambda case, by: case.extend(case.world.today + timedelta(days=30), by=by),
     Act.RECORD_MAIL: lambda case, by: case.mail(MailEvent.POSTED, by=by),
+    Act.TAKE_BACK_RESPONSE: lambda case, by: case.take_back(by=by),
+    Act.CONFIRM_ADDRESS: lambda case, by: case.confirm_address(by=by),
+    Act.RECORD_DOCUMENT: lambda case, by: case.strike_out(1, by=by),
+    Act.END_STANDING: lambda case, by: case.end_standing(StandingEnd.PRINCIPAL_DIED, by=by),
+    Act.REOPEN: lambda case, by: case.reopen(by=by),
     Act.PLACE_HOLD: lambda case, by: case.hold(by=by),
     Act.RELEASE_HOLD: lambda case, by: case.release(by=by),
 }
@@ -34,10 +39,24 @@ RIGHT = {
     Act.WITHDRAW: "officer-1",
     Act.EXTEND: "officer-1",
     Act.RECORD_MAIL: "mailroom-1",
+    Act.TAKE_BACK_RESPONSE: "officer-1",
+    Act.CONFIRM_ADDRESS: "officer-1",
+    Act.RECORD_DOCUMENT: "officer-1",
+    Act.END_STANDING: "officer-1",
+    Act.REOPEN: "officer-1",
     Act.PLACE_HOLD: "manager-1",
     Act.RELEASE_HOLD: "manager-1",
 }
-ENDED_BY_PHASE = {act for act in RIGHT if act not in (Act.RECORD_MAIL, Act.PLACE_HOLD, Act.RELEASE_HOLD)}
+ENDED_BY_PHASE = {
+    Act.VERIFY_IDENTITY,
+    Act.PROPOSE_RESPONSE,
+    Act.APPROVE_RESPONSE,
+    Act.RETURN_PROPOSAL,
+    Act.TAKE_BACK_RESPONSE,
+    Act.RECORD_DOCUMENT,
+    Act.WITHDRAW,
+    Act.EXTEND,
+}
 
 
 async def unchanged(case: Case, before: Status) -> None:
@@ -64,14 +83,26 @@ async def test_every_update_is_for_its_role_alone(world: World) -> None:
     for act in (Act.PLACE_HOLD, Act.RELEASE_HOLD):
         await only_by_role(act)
     await case.reach(Phase.VERIFYING)
-    for act in (Act.EXTEND, Act.VERIFY_IDENTITY):
+    for act in (Act.RECORD_DOCUMENT, Act.EXTEND):
         await only_by_role(act)
+    await case.receive()
+    await only_by_role(Act.VERIFY_IDENTITY)
     await case.reach(Phase.PREPARING)
     for act in (Act.PROPOSE_RESPONSE, Act.RETURN_PROPOSAL):
         await only_by_role(act)
     await case.propose(by="officer-2")
-    for act in (Act.APPROVE_RESPONSE, Act.RECORD_MAIL):
-        await only_by_role(act)
+    await only_by_role(Act.APPROVE_RESPONSE)
+    await only_by_role(Act.TAKE_BACK_RESPONSE)
+    await case.reach(Phase.POSTING)
+    await only_by_role(Act.RECORD_MAIL)
+    await case.mail(MailEvent.RETURNED)
+    await only_by_role(Act.CONFIRM_ADDRESS)
+    case = await world.open(capacity=Capacity.PROXY)
+    await case.receive()
+    await only_by_role(Act.END_STANDING)
+    case = await world.open()
+    await case.to_the_end_of((await case.status()).deadlines[0].on)
+    await only_by_role(Act.REOPEN)
     case = await world.open()
     await only_by_role(Act.WITHDRAW)
     async with world.database.begin() as conn:
@@ -81,12 +112,12 @@ async def test_every_update_is_for_its_role_alone(world: World) -> None:
 
 
 ALLOWED: dict[Phase, Iterable[Act]] = {
-    Phase.AWAITING_DOCUMENTS: (Act.WITHDRAW,),
-    Phase.VERIFYING: (Act.VERIFY_IDENTITY, Act.WITHDRAW, Act.EXTEND),
+    Phase.AWAITING_DOCUMENTS: (Act.WITHDRAW, Act.RECORD_DOCUMENT),
+    Phase.VERIFYING: (Act.VERIFY_IDENTITY, Act.RECORD_DOCUMENT, Act.WITHDRAW, Act.EXTEND),
     Phase.AWAITING_PAYMENT: (Act.WITHDRAW,),
     Phase.PREPARING: (Act.PROPOSE_RESPONSE, Act.WITHDRAW, Act.EXTEND),
     Phase.APPROVING: (Act.APPROVE_RESPONSE, Act.RETURN_PROPOSAL, Act.WITHDRAW, Act.EXTEND),
-    Phase.POSTING: (),
+    Phase.POSTING: (Act.WITHDRAW, Act.TAKE_BACK_RESPONSE),
     Phase.IN_TRANSIT: (),
     Phase.RETAINED: (),
 }

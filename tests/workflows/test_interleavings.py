@@ -144,7 +144,7 @@ async def check(case: Case, before: Status) -> Status:
         payments = await ledger.payments(conn, case.id)
         credited = [row.amount for row in await ledger.list_deposits(conn) if row.request_id == case.id]
         carried_out = await changes.of_request(conn, case.id)
-        custody = await document_records.custody(conn, case.id)
+        custody = await document_records.list_custody(conn, case.id)
         assert (await audit.verify(conn, case.id)).broken == ()
     check_letters(status, rows)
     check_decisions(status, happened)

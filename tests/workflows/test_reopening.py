@@ -39,7 +39,7 @@ async def test_documents_that_lapsed_are_asked_for_again(world: World) -> None:
     assert "KaijiOutcome" not in shown
     assert status.deadlines[0].on == status.today + timedelta(days=30)
     # what told of the lapse and was still here has stayed here
-    assert (await case.letters())[-1] == LetterKind.REOPENED
+    assert (await case.standing_letters())[-1] == LetterKind.REOPENED
     assert ("documents_lapsed", LetterState.CANCELLED) in await case.every_letter()
     await case.receive(documents=documents(Capacity.SELF, world.today)[-1:])
     await case.reach(Phase.RETAINED)
@@ -83,7 +83,7 @@ async def test_a_form_that_never_came_is_waited_for_again(world: World) -> None:
     case = await world.open()
     await case.to_the_end_of((await case.status()).deadlines[0].on)
     await case.reopen()
-    assert await case.letters() == []
+    assert await case.standing_letters() == []
     await case.receive()
     assert (await case.status()).phase is Phase.VERIFYING
 

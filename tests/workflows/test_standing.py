@@ -34,7 +34,7 @@ async def test_a_mandate_is_withdrawn_before_the_answer_is_posted(world: World) 
         "response",
     ]
     # the proxy is told, the principal too, and the originals go back
-    assert await case.letters() == ["standing_ended", "standing_ended", "originals_returned"]
+    assert await case.standing_letters() == ["standing_ended", "standing_ended", "originals_returned"]
 
 
 @course
@@ -45,7 +45,7 @@ async def test_a_principal_comes_of_age(world: World) -> None:
         await case.end_standing(StandingEnd.MANDATE_WITHDRAWN)
     await case.end_standing(StandingEnd.MAJORITY)
     assert (await case.status()).outcome is Outcome.STANDING_ENDED
-    assert await case.letters() == ["standing_ended", "standing_ended", "originals_returned"]
+    assert await case.standing_letters() == ["standing_ended", "standing_ended", "originals_returned"]
 
 
 @course
@@ -53,7 +53,7 @@ async def test_a_principal_dies(world: World) -> None:
     case = await world.open(capacity=Capacity.PROXY)
     await case.receive()
     await case.end_standing(StandingEnd.PRINCIPAL_DIED)
-    assert await case.letters() == ["standing_ended", "originals_returned"]
+    assert await case.standing_letters() == ["standing_ended", "originals_returned"]
 
 
 @pytest.mark.parametrize("cause", list(StandingEnd))
@@ -77,7 +77,7 @@ async def test_originals_go_back_and_their_custody_says_so(world: World) -> None
     assert waiting.what == "originals"  # they are not destroyed: they are the sender's
     await case.mail(MailEvent.POSTED, letter.letter_id)
     async with world.database.begin() as conn:
-        custody = await documents.custody(conn, case.id)
+        custody = await documents.list_custody(conn, case.id)
     returned = [row for row in custody if row.event is CustodyEvent.RETURNED]
     assert [row.kind for row in returned] == ["certificate_of_residence", "seal_registration_certificate"]
     assert {row.letter_id for row in returned} == {letter.letter_id}
@@ -106,7 +106,7 @@ async def test_a_document_is_struck_out_and_another_takes_its_place(world: World
     with refused(Code.WRONG_PHASE):
         await case.strike_out(4)
     async with world.database.begin() as conn:
-        custody = await documents.custody(conn, case.id)
+        custody = await documents.list_custody(conn, case.id)
     assert [(row.document, row.event) for row in custody if row.event is not CustodyEvent.RECEIVED] == [
         (3, CustodyEvent.STRUCK_OUT),
         (2, CustodyEvent.REPLACED),
@@ -132,7 +132,7 @@ async def test_the_same_asked_twice_is_shown_and_linked(world: World) -> None:
     await second.link(first.id)
     status = await second.status()
     assert (status.outcome, status.duplicate_of) == (Outcome.DUPLICATE, first.id)
-    assert await second.letters() == ["duplicate"]
+    assert await second.standing_letters() == ["duplicate"]
     assert (await first.status()).outcome is None
 
 

@@ -28,7 +28,10 @@ async def straight(world: World, kind: Kind, capacity: Capacity, language: Langu
     await case.deliver_all()
     status = await case.status()
     assert (status.phase, status.outcome) == (Phase.RETAINED, Outcome.GRANTED)
-    assert await case.letters() == (["invoice", "response"] if kind in FEE_KINDS else ["response"])
+    letters = ["invoice", "response"] if kind in FEE_KINDS else ["response"]
+    if capacity is not Capacity.SELF:
+        letters.append("originals_returned")
+    assert await case.letters() == letters
     return case
 
 
@@ -80,13 +83,13 @@ async def test_a_service_without_data_costs_nothing_and_is_told_of(world: World)
     answer = status.letters[-1]
     order = LetterOrder(
         request_id=case.id,
-        letter_id=answer.letter_id,
+        key="again",
         kind=LetterKind.RESPONSE,
         on=answer.queued_on,
         drafts=drafts,
     )
     async with world.database.begin() as conn:
-        file = await open_file(conn, world.database, order)
+        file = await open_file(conn, world.database, order, answer.letter_id)
     assert [r.outcome for r in file.responses] == [Outcome.GRANTED, Outcome.NO_DATA]
 
 

@@ -28,7 +28,7 @@ async def withdrawn(world: World, phase: Phase) -> None:
     await case.withdraw()
     status = await case.status()
     assert (status.phase, status.outcome) == (Phase.RETAINED, Outcome.WITHDRAWN)
-    assert await case.letters() == LETTERS[phase]
+    assert await case.standing_letters() == LETTERS[phase]
     with refused(Code.ENDED):
         await case.withdraw()
     if phase is Phase.AWAITING_PAYMENT:
@@ -54,7 +54,7 @@ async def test_a_request_is_withdrawn_while_documents_are_missing(world: World) 
     await case.verify(deficient=True)
     await case.withdraw()
     assert (await case.status()).outcome is Outcome.WITHDRAWN
-    assert await case.letters() == ["withdrawal"]
+    assert await case.standing_letters() == ["withdrawal"]
 
 
 @course
@@ -111,4 +111,4 @@ async def test_an_acknowledged_withdrawal_is_never_overtaken(world: World) -> No
             assert await case.letters() == ["no_data"]
         else:
             assert status.outcome is Outcome.WITHDRAWN
-            assert await case.letters() == ["withdrawal"]
+            assert await case.standing_letters() == ["withdrawal"]

@@ -125,13 +125,13 @@ def documents(capacity: Capacity, today: date) -> list[Json]:
                 {"kind": "seal_registration_certificate"} | original,
             ]
         case Capacity.STATUTORY_REPRESENTATIVE:
-            register = {
-                "kind": "family_register",
+            guardian = {
+                "kind": "family_court_certificate",
                 "medium": "copy",
                 "holder": "applicant",
                 "issued_on": issued,
             }
-            return [form, {"kind": "certificate_of_residence"} | original, register, licence]
+            return [form, {"kind": "certificate_of_residence"} | original, guardian, licence]
 
 
 class World:
@@ -569,7 +569,11 @@ class Case:
         return await self.world.client.get_workflow_handle(self.id).query(DisclosureRequest.status)
 
     async def letters(self) -> list[str]:
-        """The kinds of all letters in the records, in the order of their numbers, but for cancelled ones."""
+        """The kinds of all letters in the records, in the order of their numbers."""
+        return [kind for kind, _ in await self.every_letter()]
+
+    async def standing_letters(self) -> list[str]:
+        """The kinds of letters that were not taken from the print queue."""
         return [kind for kind, state in await self.every_letter() if state is not LetterState.CANCELLED]
 
     async def every_letter(self) -> list[tuple[str, LetterState]]:

@@ -96,6 +96,7 @@ def upgrade() -> None:
         sa.Column("subject_id", sa.Uuid(), nullable=False),
         sa.Column("action", sa.String(32), nullable=False),
         sa.Column("category", sa.String(16)),
+        sa.Column("item", sa.String(64)),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("applied_on", sa.Date(), nullable=False),
         sa.Column("ended_on", sa.Date()),

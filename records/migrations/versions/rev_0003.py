@@ -184,7 +184,9 @@ def _allocate() -> None:
         """
         insert into allocations (source, deposit_id, seq, request_id, amount, "by", "on", reversed_on, reversed_with)
         select d.source, d.deposit_id, 1, d.request_id, d.credited, 'kaiji', d.day,
-               case when d.state = 'cancelled' then d.day else greatest(c.issued_on, d.day) end, c.number
+               case when d.state = 'cancelled' then d.day
+                    when c.number is not null then greatest(c.issued_on, d.day) end,
+               c.number
         from (
             select d.source, d.deposit_id, d.state, d.request_id, i.number as invoice,
                    greatest(d.value_date, i.issued_on) as day,

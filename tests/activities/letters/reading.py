@@ -4,7 +4,11 @@ import io
 import re
 import unicodedata
 
+from PIL import Image
 from pypdf import PdfReader
+
+from activities.letters import render
+from activities.letters.content import Letter
 
 
 def reader(pdf: bytes) -> PdfReader:
@@ -23,3 +27,19 @@ def squeezed(text: str) -> str:
 
 def metadata(pdf: bytes) -> str:
     return reader(pdf).trailer["/Root"]["/Metadata"].get_data().decode()
+
+
+def inked_margin(letter: Letter) -> bool:
+    """Whether anything is printed within 20 mm of the right edge of any page."""
+    drawn = render._compiler().compile(
+        str(render._TEMPLATES / "letter.typ"),
+        sys_inputs={"content": letter.model_dump_json()},
+        format="png",
+        ppi=50,
+    )
+    for page in drawn if isinstance(drawn, list) else [drawn]:
+        image = Image.open(io.BytesIO(page)).convert("L")
+        margin = image.crop((round(image.width * 190 / 210), 0, image.width, image.height))
+        if margin.getextrema()[0] < 200:
+            return True
+    return False

@@ -4,6 +4,7 @@ from datetime import date
 from typing import Any
 
 from activities.letters import content as c
+from policy.law import SUBJECT_OF, Subject, article
 from policy.vocabulary import (
     Capacity,
     ChangeAction,
@@ -25,7 +26,13 @@ ARTICLE = {
     JA: "個人情報の保護に関する法律第28条",
     EN: "Act on the Protection of Personal Information, Article 28",
 }
-REASONS_ARTICLE = {JA: "同法第31条", EN: "Act on the Protection of Personal Information, Article 31"}
+REASONS_ARTICLE = {
+    language: article(Subject.EXPLAINING_REASONS, date(2018, 11, 9), language) for language in Language
+}
+OF_KIND = {
+    kind: {language: article(SUBJECT_OF[kind], date(2018, 11, 9), language) or "" for language in Language}
+    for kind in Kind
+}
 SERVICES = {JA: ("GMO AppsCloud", "見本ホスティング（SAMPLE）"), EN: ("GMO AppsCloud", "SAMPLE Hosting")}
 
 
@@ -158,7 +165,7 @@ def data(language: Language, rows: int = 4) -> tuple[c.DataTable, ...]:
         for n in range(rows)
     )
     return (
-        c.DataTable(category="本人識別情報" if ja else "Identity Information", rows=identity),
+        c.DataTable(category="本人情報" if ja else "Identity Information", rows=identity),
         c.DataTable(category="利用情報" if ja else "Usage Information", rows=usage),
     )
 
@@ -274,7 +281,7 @@ def purposes(language: Language) -> c.ResponseLetter:
     }
     return c.ResponseLetter(
         **common(language, "§5(2)(7)", matter=matter(language, kind=Kind.PURPOSE_NOTIFICATION)),
-        article=ARTICLE[language],
+        article=OF_KIND[Kind.PURPOSE_NOTIFICATION][language],
         services=(
             c.ServiceResponse(
                 service=SERVICES[language][0],
@@ -296,7 +303,7 @@ def amendment(language: Language) -> c.ResponseLetter:
     ja = language is JA
     return c.ResponseLetter(
         **common(language, "§5(2)(7)", matter=matter(language, kind=Kind.AMENDMENT, amendment="correction")),
-        article=ARTICLE[language],
+        article=OF_KIND[Kind.AMENDMENT][language],
         reasons_article=REASONS_ARTICLE[language],
         services=(
             c.ServiceResponse(
@@ -326,7 +333,7 @@ def amendment(language: Language) -> c.ResponseLetter:
                         ground="調査の結果、保有個人データの内容が事実であると認められたため"
                         if ja
                         else "Our examination found the personal data to be accurate",
-                        article=ARTICLE[language],
+                        article=OF_KIND[Kind.AMENDMENT][language],
                     ),
                 ),
             ),
@@ -339,7 +346,7 @@ def cessation(language: Language) -> c.ResponseLetter:
     ja = language is JA
     return c.ResponseLetter(
         **common(language, "§5(2)(7)", matter=matter(language, kind=Kind.CESSATION, cessation="cease_use")),
-        article=ARTICLE[language],
+        article=OF_KIND[Kind.CESSATION][language],
         services=(
             c.ServiceResponse(
                 service=SERVICES[language][0],
@@ -358,7 +365,7 @@ def cessation(language: Language) -> c.ResponseLetter:
                     c.Withheld(
                         item="料金請求のための利用" if ja else "Use for billing",
                         ground="違反の事実がないため" if ja else "There is no violation",
-                        article=ARTICLE[language],
+                        article=OF_KIND[Kind.CESSATION][language],
                     ),
                 ),
             ),
@@ -371,7 +378,7 @@ def alternative(language: Language) -> c.ResponseLetter:
     ja = language is JA
     return c.ResponseLetter(
         **common(language, "§5(2)(7)", matter=matter(language, kind=Kind.CESSATION, cessation="deletion")),
-        article=ARTICLE[language],
+        article=OF_KIND[Kind.CESSATION][language],
         reasons_article=REASONS_ARTICLE[language],
         services=(
             c.ServiceResponse(
@@ -389,7 +396,7 @@ def alternative(language: Language) -> c.ResponseLetter:
                     ground="利用停止等が困難であり、本人の権利利益を保護するためこれに代わる措置をとるため"
                     if ja
                     else "Cessation is difficult, and other measures protect the principal's rights",
-                    article=ARTICLE[language],
+                    article=OF_KIND[Kind.CESSATION][language],
                     reasons="請求書の控えは税法により7年間の保存が義務づけられています。"
                     if ja
                     else "Tax law obliges us to keep copies of the invoices for seven years.",

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
@@ -10,7 +11,7 @@ from activities.letters import content
 from activities.letters.render import page_count, render_letter
 from policy.vocabulary import Language, LetterKind
 from tests.activities.letters import samples
-from tests.activities.letters.reading import metadata, reader, squeezed, words
+from tests.activities.letters.reading import inked_margin, metadata, reader, squeezed, words
 
 LETTERS = [
     pytest.param(letter, id=f"{name}-{language}")
@@ -242,3 +243,168 @@ def test_errors_do_not_quote_what_a_letter_says() -> None:
     with pytest.raises(ValueError) as caught:
         content.Addressee(name="見本 花子", postal_code=date(2018, 11, 2), address="")  # type: ignore[arg-type]
     assert "2018" not in str(caught.value)
+
+
+@pytest.mark.parametrize("language", Language)
+def test_an_amendment_shows_each_item_before_and_after(language: Language) -> None:
+    letter = samples.amendment(language)
+    lines = reader(render_letter(letter)).pages[0].extract_text().splitlines()
+    text = words(render_letter(letter))
+    for change in letter.services[0].changes:
+        assert squeezed(change.item)[:8] in text
+        for value in (change.before, change.after):
+            assert value is None or squeezed(value)[:12] in text
+    assert (
+        sum("―" in line for line in lines) == 2
+    )  # what was added had no value before, what was removed none after
+
+
+@pytest.mark.parametrize("language", Language)
+def test_an_action_without_values_has_no_columns_for_them(language: Language) -> None:
+    text = words(render_letter(samples.cessation(language)))
+    ja, en = ("第三者への提供の停止", "変更前"), ("provisiontothirdpartiesceased", "Before")
+    action, column = ja if language is Language.JA else en
+    assert action in text
+    assert column not in text
+
+
+@pytest.mark.parametrize("language", Language)
+def test_measures_in_the_place_of_a_cessation_stand_with_the_reason_for_them(language: Language) -> None:
+    letter = samples.alternative(language)
+    text = words(render_letter(letter))
+    (answer,) = letter.services
+    assert answer.refused is not None
+    said = [*answer.actions, answer.refused.ground, answer.refused.reasons, answer.refused.article]
+    assert [value for value in said if squeezed(value) not in text] == []
+
+
+@pytest.mark.parametrize("language", Language)
+def test_each_ground_stands_beside_its_item_and_a_shared_article_once(language: Language) -> None:
+    letter = samples.in_part(language)
+    text = words(render_letter(letter))
+    (answer,) = letter.services
+    positions = []
+    for withheld in answer.withheld:
+        assert squeezed(withheld.item)[-6:] in text
+        positions.append(text.index(squeezed(withheld.ground)[:10]))
+    assert positions == sorted(positions)
+    assert text.count(squeezed(samples.ARTICLE[language])) == 2  # in the lead, and over the table
+    other = answer.withheld[0].model_copy(update={"article": "SAMPLE 99"})
+    mixed = answer.model_copy(update={"withheld": (other, *answer.withheld[1:])})
+    text = words(render_letter(letter.model_copy(update={"services": (mixed,)})))
+    assert "SAMPLE99" in text
+    assert (
+        text.count(squeezed(samples.ARTICLE[language])[-4:]) == 3
+    )  # in the lead, and on the two other lines
+
+
+def test_purposes_are_told_for_each_category_and_each_text_once() -> None:
+    text = words(render_letter(samples.purposes(Language.EN)))
+    for told in (
+        "IdentityInformation1–19",
+        "TransactionInformation1,2,11,12,14,15,17,19",
+        "PersonalIdentificationDetails1,14,17,18",
+    ):
+        assert told in text
+    assert text.count("17.Tasksrelating") == 1
+
+
+@pytest.mark.parametrize("language", Language)
+def test_a_lapse_says_until_when_it_may_be_reopened_only_where_it_may(language: Language) -> None:
+    for name in ("documents_lapsed", "payment_lapsed"):
+        letter = samples.letters(language)[name]
+        assert "2018年12月23日" in words(render_letter(letter))
+        final = letter.model_copy(update={"reopenable_until": None})
+        assert "2018年12月23日" not in words(render_letter(final))
+
+
+@pytest.mark.parametrize("language", Language)
+def test_a_reopened_request_says_what_it_waits_for(language: Language) -> None:
+    letters = samples.letters(language)
+    documents = words(render_letter(letters["reopened_documents"]))
+    assert "2018年12月9日" in documents
+    assert squeezed(samples.send_to(language).address) in documents
+    assert "12345674" not in documents
+    fee = words(render_letter(letters["reopened_fee"]))
+    assert [value for value in ("864円", "9,936円", "12345674", "INV-2018-000001") if value not in fee] == []
+
+
+def test_a_reopened_request_waits_for_one_thing() -> None:
+    for waits in ({}, {"answer_by": date(2018, 12, 9)}, {"payment": samples.payment(Language.JA)}):
+        with pytest.raises(ValueError):
+            content.ReopenedLetter(**samples.common(Language.JA), **waits)
+
+
+@pytest.mark.parametrize("language", Language)
+def test_the_end_of_standing_names_the_other_of_the_two(language: Language) -> None:
+    letters = samples.letters(language)
+    told, other = letters["mandate_withdrawn"], letters["mandate_withdrawn_principal"]
+    assert isinstance(told, content.StandingEndedLetter)
+    assert squeezed(told.principal) in words(render_letter(told))
+    assert squeezed(told.representative) in words(render_letter(other))
+    assert "5,400円" in words(render_letter(told))  # given back to who paid it
+    assert "5,400円" not in words(render_letter(other))
+
+
+def test_where_somebody_has_died_nobody_is_congratulated() -> None:
+    letters = samples.letters(Language.JA)
+    text = words(render_letter(letters["principal_died"]))
+    assert "謹んでお悔やみ申し上げます" in text
+    assert "お慶び" not in text
+    assert "敬具" not in text
+    assert "お慶び" in words(render_letter(letters["majority"]))
+    assert "お慶び" not in words(render_letter(letters["originals_returned"]))
+
+
+@pytest.mark.parametrize("language", Language)
+def test_a_duplicate_names_the_request_it_is_dealt_with_under(language: Language) -> None:
+    letter = samples.letters(language)["duplicate"]
+    assert words(render_letter(letter)).count("DR-2018-000002-6") == 3
+    paid = words(render_letter(letter.model_copy(update={"paid": 5_400})))
+    assert "5,400円" in paid
+
+
+@pytest.mark.parametrize("language", Language)
+def test_originals_are_listed_with_their_dates_and_counted(language: Language) -> None:
+    text = words(render_letter(samples.letters(language)["originals_returned"]))
+    ja = ["住民票2018年10月20日", "印鑑登録証明書2018年10月21日", "登記事項証明書―", "計4点", "書留郵便"]
+    en = ["CertificateofResidence2018年10月20日", "Certificateofregisteredinformation―", "4originals"]
+    assert [value for value in (ja if language is Language.JA else en) if value not in text] == []
+
+
+@pytest.mark.parametrize("language", Language)
+def test_a_draft_says_so_on_every_page_and_nothing_else_does(language: Language) -> None:
+    draft = render_letter(samples.response(language, rows=60, draft=True))
+    pages = [squeezed(page.extract_text()) for page in reader(draft).pages]
+    assert len(pages) > 1
+    assert all("案DRAFT" in page for page in pages)
+    assert reader(draft).metadata.title.startswith({"ja": "案 ", "en": "DRAFT "}[language])
+    for name, letter in samples.letters(language).items():
+        assert letter.draft or "案DRAFT" not in words(render_letter(letter)), name
+
+
+@pytest.mark.parametrize("name", ["amendment", "alternative", "in_part", "mandate_withdrawn"])
+@pytest.mark.parametrize("language", Language)
+def test_no_value_of_any_length_or_kind_is_markup_or_leaves_the_page(language: Language, name: str) -> None:
+    """Every text of the letter becomes hostile, then long; all of it is printed, and within the margins."""
+    letter = samples.letters(language)[name]
+    for text in (HOSTILE, "長" * 300, "https://example.jp/" + "x" * 300):
+        told = letter.model_validate(_with_texts(letter.model_dump(), text))
+        pdf = render_letter(told)
+        assert squeezed(text) in "".join(
+            squeezed(page.extract_text().replace("\n", "")) for page in reader(pdf).pages
+        )
+        assert not inked_margin(told)
+
+
+def _with_texts(value: Any, text: str) -> Any:
+    """The same letter with this in every place where a text from the case may stand."""
+    if isinstance(value, dict):
+        told = {"item", "before", "after", "ground", "reasons", "text", "principal", "representative"}
+        return {
+            key: text if key in told and isinstance(old, str) else _with_texts(old, text)
+            for key, old in value.items()
+        }
+    if isinstance(value, tuple | list):
+        return [text if isinstance(each, str) else _with_texts(each, text) for each in value]
+    return value
