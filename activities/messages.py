@@ -272,11 +272,12 @@ class DepositKey(Message):
 
 
 class DepositMatch(Message):
-    """Where a deposit belongs: a request, or suspense with the reason."""
+    """Where a deposit belongs: a request or several, or suspense with the reason, or both in parts."""
 
     state: str
     request_id: str | None = None
     suspense_reason: str | None = None
+    requests: tuple[str, ...] = ()
 
 
 class Assignment(Message):
