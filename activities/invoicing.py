@@ -16,7 +16,7 @@ from policy.checkdigits import invoice_number, payment_reference
 from policy.fees import quote
 from policy.registry import pack
 from policy.vocabulary import LetterKind
-from records import audit, invoices, ledger, letters, requests
+from records import audit, closing, invoices, ledger, letters, requests
 from records.database import Database
 from records.locks import lock
 from records.numbers import next_number
@@ -53,6 +53,7 @@ class InvoicingActivities:
                     tax=fee.tax,
                     tax_rate=fee.rate,
                     state="open",
+                    moved_on=order.on,
                 )
                 file = await open_file(conn, self._database, letter, letter_id)
                 await queue(conn, self._database, letter, compose_invoice(letter, file, issued))
@@ -81,25 +82,6 @@ class InvoicingActivities:
         return _invoice(issued)
 
     @activity.defn
-    async def reopen_invoice(self, order: InvoiceReopened) -> Invoice:
-        """A lapsed invoice may be paid again, under the same number and reference, until another day."""
-        async with self._database.begin() as conn:
-            if await invoices.reopen(conn, order.request_id, order.due_on):
-                due_on = order.due_on.isoformat()
-                await audit.append(
-                    conn,
-                    order.request_id,
-                    actor=audit.AUTOMATIC,
-                    act="invoice_reopened",
-                    detail={"due_on": due_on},
-                    key=f"invoice_reopened/{due_on}",
-                )
-            invoice = await invoices.of_request(conn, order.request_id)
-        if invoice is None:
-            raise LookupError(f"request {order.request_id} has no invoice")
-        return _invoice(invoice)
-
-    @activity.defn
     async def read_payments(self, request_id: str) -> Payments:
         """What the ledger holds for the request's invoice."""
         async with self._database.begin() as conn:
@@ -108,11 +90,20 @@ class InvoicingActivities:
     @activity.defn
     async def close_invoice(self, order: InvoiceEnd) -> Payments:
         """Close the invoice unless it is paid by now: a later deposit goes to suspense, one in time still
-        counts.
+        counts. What was paid in part is set free, to go back.
         """
         async with self._database.begin() as conn:
-            await invoices.close_invoice(conn, order.request_id, "lapsed" if order.lapsed else "cancelled")
+            await closing.close_invoice(
+                conn, order.request_id, "lapsed" if order.lapsed else "cancelled", on=order.on
+            )
             return _payments(await ledger.payments(conn, order.request_id))
+
+    @activity.defn
+    async def reopen_invoice(self, order: InvoiceReopened) -> Invoice:
+        """Let the lapsed invoice of a reopened request be paid again; what came in for it counts again."""
+        async with self._database.begin() as conn:
+            reopened = await closing.reopen(conn, order.request_id, due_on=order.due_on, on=order.on)
+        return _invoice(reopened)
 
 
 def _invoice(issued: invoices.InvoiceRow) -> Invoice:

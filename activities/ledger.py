@@ -19,7 +19,8 @@ class LedgerActivities:
     async def match_deposit(self, deposit: DepositKey) -> DepositMatch:
         """Credit the deposit to the open invoice whose reference the payer typed, or put it in suspense."""
         async with self._database.begin() as conn:
-            return _match(await ledger.match(conn, deposit.source, deposit.deposit_id))
+            await ledger.match(conn, deposit.source, deposit.deposit_id)
+            return _match(await ledger.find(conn, deposit.source, deposit.deposit_id))
 
     @activity.defn
     async def assign_deposit(self, order: Assignment) -> DepositMatch:
@@ -28,11 +29,15 @@ class LedgerActivities:
         """
         case = ledger.case_id(order.source, order.deposit_id)
         async with acting(self._database, case, order.by, Act.ASSIGN_DEPOSIT, order.key) as conn:
-            return _match(
-                await ledger.assign(
-                    conn, order.source, order.deposit_id, request_id=order.request_id, by=order.by
-                )
+            await ledger.assign(
+                conn,
+                order.source,
+                order.deposit_id,
+                request_id=order.request_id,
+                by=order.by,
+                on=order.on,
             )
+            return _match(await ledger.find(conn, order.source, order.deposit_id))
 
     @activity.defn
     async def remind_of_suspense(self, notice: SuspenseNotice) -> None:
@@ -48,7 +53,10 @@ class LedgerActivities:
             )
 
 
-def _match(found: ledger.Match) -> DepositMatch:
+def _match(found: ledger.DepositRow) -> DepositMatch:
     return DepositMatch(
-        state=found.state.value, request_id=found.request_id, suspense_reason=found.suspense_reason
+        state=found.state.value,
+        request_id=found.request_id,
+        suspense_reason=found.suspense_reason,
+        requests=found.requests,
     )

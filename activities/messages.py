@@ -252,6 +252,7 @@ class InvoiceReopened(Message):
     """The invoice of a reopened request may be paid again, until `due_on`."""
 
     request_id: str
+    on: date
     due_on: date
 
 
@@ -269,6 +270,7 @@ class InvoiceEnd(Message):
 
     request_id: str
     lapsed: bool
+    on: date
 
 
 class DepositKey(Message):
@@ -279,11 +281,12 @@ class DepositKey(Message):
 
 
 class DepositMatch(Message):
-    """Where a deposit belongs: a request, or suspense with the reason."""
+    """Where a deposit belongs: a request or several, or suspense with the reason, or both in parts."""
 
     state: str
     request_id: str | None = None
     suspense_reason: str | None = None
+    requests: tuple[str, ...] = ()
 
 
 class Assignment(Message):
@@ -293,6 +296,7 @@ class Assignment(Message):
     deposit_id: str
     request_id: str
     by: str
+    on: date
     key: str
 
 

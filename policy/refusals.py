@@ -38,6 +38,8 @@ class Code(StrEnum):
     CHANGES_CONFLICT = "changes_conflict"
     PACK_CONFLICT = "pack_conflict"
     DEPOSIT_NOT_ASSIGNABLE = "deposit_not_assignable"
+    NOT_REFUNDABLE = "not_refundable"
+    REFUND_STATE = "refund_state"
     NOTICE_CONFLICT = "notice_conflict"
     NOT_AUTHENTIC = "not_authentic"
 
@@ -45,6 +47,7 @@ class Code(StrEnum):
     UNKNOWN_REQUEST = "unknown_request"
     UNKNOWN_LETTER = "unknown_letter"
     UNKNOWN_DEPOSIT = "unknown_deposit"
+    UNKNOWN_REFUND = "unknown_refund"
     UNKNOWN_DOCUMENT = "unknown_document"
     UNKNOWN_PACK = "unknown_pack"
 
@@ -66,6 +69,7 @@ _EXIT_STATUS = {
     Code.UNKNOWN_REQUEST: 4,
     Code.UNKNOWN_LETTER: 4,
     Code.UNKNOWN_DEPOSIT: 4,
+    Code.UNKNOWN_REFUND: 4,
     Code.UNKNOWN_DOCUMENT: 4,
     Code.UNKNOWN_PACK: 4,
     Code.SERVICE_UNREACHABLE: 5,

@@ -40,7 +40,16 @@ class Act(StrEnum):
     PLACE_HOLD = "place_hold"
     RELEASE_HOLD = "release_hold"
     ASSIGN_DEPOSIT = "assign_deposit"
+    SPLIT_DEPOSIT = "split_deposit"
+    DISMISS_TWIN = "dismiss_twin"
+    IMPORT_DEPOSITS = "import_deposits"
+    SHOW_DEPOSITS = "show_deposits"
+    SUGGEST_REQUESTS = "suggest_requests"
     REFUND_DEPOSIT = "refund_deposit"
+    APPROVE_REFUND = "approve_refund"
+    REJECT_REFUND = "reject_refund"
+    WRITE_REFUNDS = "write_refunds"
+    RECORD_REFUND = "record_refund"
     IMPORT_HOLDINGS = "import_holdings"
     SHOW_HOLDINGS = "show_holdings"
     SHOW_REQUEST = "show_request"
@@ -78,7 +87,16 @@ ROLES_FOR: Mapping[Act, frozenset[Role]] = MappingProxyType(
         Act.PLACE_HOLD: frozenset({Role.MANAGER}),
         Act.RELEASE_HOLD: frozenset({Role.MANAGER}),
         Act.ASSIGN_DEPOSIT: frozenset({Role.ACCOUNTS}),
+        Act.SPLIT_DEPOSIT: frozenset({Role.ACCOUNTS}),
+        Act.DISMISS_TWIN: frozenset({Role.ACCOUNTS}),
+        Act.IMPORT_DEPOSITS: frozenset({Role.ACCOUNTS}),
+        Act.SHOW_DEPOSITS: frozenset({Role.ACCOUNTS, Role.MANAGER, Role.AUDITOR}),
+        Act.SUGGEST_REQUESTS: frozenset({Role.ACCOUNTS}),
         Act.REFUND_DEPOSIT: frozenset({Role.ACCOUNTS}),
+        Act.APPROVE_REFUND: frozenset({Role.ACCOUNTS, Role.MANAGER}),
+        Act.REJECT_REFUND: frozenset({Role.ACCOUNTS, Role.MANAGER}),
+        Act.WRITE_REFUNDS: frozenset({Role.ACCOUNTS}),
+        Act.RECORD_REFUND: frozenset({Role.ACCOUNTS}),
         Act.IMPORT_HOLDINGS: frozenset({Role.MANAGER}),
         Act.SHOW_HOLDINGS: frozenset({Role.OFFICER, Role.APPROVER, Role.MANAGER}),
         Act.SHOW_REQUEST: _EVERYBODY,

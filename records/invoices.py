@@ -1,25 +1,29 @@
 """Invoices: issued once per request, open until they are paid or the request ends (§5(2)(6)).
 
-One that lapsed is open again, under the same number and reference, when its request is reopened.
+One that lapsed is open again, under the same number and reference, when its request is reopened: see
+``closing``.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from sqlalchemy import Row, Select, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Date, Row, Select, String, case, func, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from policy.fees import Quote, QuoteLine
-from records.tables import deposits, invoices
+from records.tables import allocations, credit_notes, deposits, invoices
 
 State = Literal["open", "paid", "lapsed", "cancelled"]
 
 
 @dataclass(frozen=True)
 class InvoiceRow:
-    """An invoice as issued; amounts in yen, tax included, ``tax_rate`` in percent."""
+    """An invoice; amounts in yen, tax included, ``tax_rate`` in percent. ``moved_on`` is the day of the last
+    thing that happened to it: nothing counts from an earlier one.
+    """
 
     number: str
     request_id: str
@@ -32,6 +36,7 @@ class InvoiceRow:
     tax: int
     tax_rate: int
     state: State
+    moved_on: date
 
 
 async def issue(
@@ -63,6 +68,7 @@ async def issue(
             tax=quote.tax,
             tax_rate=quote.rate,
             state="open",
+            moved_on=issued_on,
         )
         .on_conflict_do_nothing(index_elements=["request_id"])
         .returning(invoices.c.number)
@@ -75,59 +81,106 @@ async def of_request(conn: AsyncConnection, request_id: str) -> InvoiceRow | Non
     return await _one(conn, select(invoices).where(invoices.c.request_id == request_id))
 
 
-async def locked_for(
-    conn: AsyncConnection, *, reference: str | None = None, request_id: str | None = None
-) -> InvoiceRow | None:
-    """The invoice of a payment reference or of a request, locked until the transaction ends."""
-    condition = (
-        invoices.c.payment_reference == reference
-        if request_id is None
-        else invoices.c.request_id == request_id
+async def locked_of(conn: AsyncConnection, request_id: str) -> InvoiceRow | None:
+    """The invoice of a request, nobody else's to move until the transaction ends."""
+    return await _one(conn, select(invoices).where(invoices.c.request_id == request_id).with_for_update())
+
+
+async def locked_all(conn: AsyncConnection, condition: ColumnElement[bool]) -> list[InvoiceRow]:
+    """Every invoice of which this holds, locked in the order in which everybody locks them."""
+    query = select(invoices).where(condition).order_by(invoices.c.number).with_for_update()
+    return [_invoice(row) for row in await conn.execute(query)]
+
+
+async def credited(conn: AsyncConnection, request_ids: Iterable[str]) -> dict[str, int]:
+    """The yen of deposits credited to each request's invoice now; a request without any is missing."""
+    sums = await conn.execute(
+        select(allocations.c.request_id, func.sum(allocations.c.amount))
+        .where(allocations.c.request_id.in_(list(request_ids)), allocations.c.reversed_on.is_(None))
+        .group_by(allocations.c.request_id)
     )
-    return await _one(conn, select(invoices).where(condition).with_for_update())
-
-
-async def close_invoice(
-    conn: AsyncConnection, request_id: str, state: Literal["lapsed", "cancelled"]
-) -> None:
-    """End an open invoice without payment; one that is paid, closed or was never issued stays as it is."""
-    await conn.execute(
-        update(invoices)
-        .where(invoices.c.request_id == request_id, invoices.c.state == "open")
-        .values(state=state)
-    )
-
-
-async def reopen(conn: AsyncConnection, request_id: str, due_on: date) -> bool:
-    """A lapsed invoice may be paid again until ``due_on``; False where none has lapsed."""
-    reopened = await conn.execute(
-        update(invoices)
-        .where(invoices.c.request_id == request_id, invoices.c.state == "lapsed")
-        .values(state="open", due_on=due_on)
-        .returning(invoices.c.number)
-    )
-    return reopened.one_or_none() is not None
+    return {request_id: int(total) for request_id, total in sums}
 
 
 async def received(conn: AsyncConnection, request_id: str) -> int:
-    """The sum of the deposits matched to a request, in yen."""
-    total = await conn.scalar(
-        select(func.coalesce(func.sum(deposits.c.amount), 0)).where(
-            deposits.c.request_id == request_id, deposits.c.state == "matched"
+    """What came in for a request, in yen: see ``contributions``."""
+    return sum(amount for _, amount in await contributions(conn, request_id))
+
+
+async def contributions(conn: AsyncConnection, request_id: str) -> list[tuple[str, int]]:
+    """The deposits that came in for a request, with the yen of each that counted towards its invoice.
+
+    They are those credited to it; once the invoice is closed, those that were until then. What is taken back
+    by the bank came in no more.
+    """
+    closing = (
+        select(func.max(credit_notes.c.number))
+        .join(invoices, invoices.c.number == credit_notes.c.invoice_number)
+        .where(invoices.c.request_id == request_id, invoices.c.state.in_(["lapsed", "cancelled"]))
+        .scalar_subquery()
+    )
+    rows = await conn.execute(
+        select(allocations.c.deposit_id, func.sum(allocations.c.amount))
+        .join(
+            deposits,
+            (deposits.c.source == allocations.c.source) & (deposits.c.deposit_id == allocations.c.deposit_id),
+        )
+        .where(
+            allocations.c.request_id == request_id,
+            allocations.c.reversed_on.is_(None) | (allocations.c.reversed_with == closing),
+            deposits.c.state != "cancelled",
+        )
+        .group_by(deposits.c.source, allocations.c.deposit_id, deposits.c.recorded_at)
+        .order_by(deposits.c.recorded_at, allocations.c.deposit_id)
+    )
+    return [(deposit_id, int(amount)) for deposit_id, amount in rows]
+
+
+async def settle(conn: AsyncConnection, moved: Mapping[str, date]) -> None:
+    """Make locked invoices paid where what is credited reaches the total, and open where it no longer does.
+
+    ``moved`` are their numbers, each with the day from which the change counts.
+    """
+    change = (
+        func.unnest(literal(list(moved), ARRAY(String)), literal(list(moved.values()), ARRAY(Date)))
+        .table_valued("number", "day")
+        .render_derived()
+    )
+    credited = (
+        select(func.coalesce(func.sum(allocations.c.amount), 0))
+        .where(allocations.c.request_id == invoices.c.request_id, allocations.c.reversed_on.is_(None))
+        .scalar_subquery()
+    )
+    await conn.execute(
+        update(invoices)
+        .where(invoices.c.number == change.c.number, invoices.c.state.in_(["open", "paid"]))
+        .values(
+            state=case((credited >= invoices.c.total, "paid"), else_="open"),
+            moved_on=func.greatest(invoices.c.moved_on, change.c.day),
         )
     )
-    return int(total or 0)
 
 
-async def settle(conn: AsyncConnection, invoice: InvoiceRow) -> None:
-    """Make an invoice paid when its deposits reach the total, and open again when they no longer do."""
-    paid = await received(conn, invoice.request_id) >= invoice.total
-    if invoice.state in ("open", "paid"):
-        await conn.execute(
-            update(invoices)
-            .where(invoices.c.number == invoice.number)
-            .values(state="paid" if paid else "open")
-        )
+async def end(
+    conn: AsyncConnection, invoice: InvoiceRow, state: Literal["lapsed", "cancelled"], *, on: date
+) -> None:
+    """Close a locked invoice: nothing counts towards it any more. Credit what is owed on it yourself."""
+    await _move(conn, invoice, state, on=on)
+
+
+async def begin_again(conn: AsyncConnection, invoice: InvoiceRow, *, due_on: date, on: date) -> None:
+    """Let a locked invoice be paid again until another day."""
+    await _move(conn, invoice, "open", on=on, due_on=due_on)
+
+
+async def _move(
+    conn: AsyncConnection, invoice: InvoiceRow, state: State, *, on: date, **changes: date
+) -> None:
+    await conn.execute(
+        update(invoices)
+        .where(invoices.c.number == invoice.number)
+        .values(state=state, moved_on=func.greatest(invoices.c.moved_on, on), **changes)
+    )
 
 
 async def _one(conn: AsyncConnection, query: "Select[tuple[object, ...]]") -> InvoiceRow | None:
@@ -148,4 +201,5 @@ def _invoice(row: Row[tuple[object, ...]]) -> InvoiceRow:
         tax=row.tax,
         tax_rate=row.tax_rate,
         state=row.state,
+        moved_on=row.moved_on,
     )

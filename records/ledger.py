@@ -1,51 +1,64 @@
-"""The ledger of deposits: what arrived, what it pays, what waits in suspense. Nothing paid is lost sight of.
+"""The ledger of deposits: what the payment system tells of them, each thing once. Nothing paid is lost.
 
-A deposit is known by its source and its id there. Its notices may come twice, late and in any order; each
-notice of a type counts once. Only a settled deposit pays, and only through its payment reference or a clerk:
-never by name and amount alone.
+Notices of a deposit may come twice, late and in any order. Only a settled deposit pays. This is the front of
+the ledger; the rest has files of its own: bank files in ``imports``, what a deposit pays in ``matching`` and
+``allocations``, what is taken back in ``cancelling``. Beside it: ``closing``, ``refunds``, ``books``.
 """
 
 from dataclasses import dataclass
-from datetime import date
-from enum import StrEnum
 
-from sqlalchemy import Row, exists, select, update
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from policy.calendar import today_in_tokyo
 from policy.deposit import DepositNotice, NoticeType
-from policy.refusals import Code, Refusal
 from policy.vocabulary import RecordClass
-from records import audit, invoices
+from records import audit
+from records.allocations import Part, Payments, assign, dismiss_twin, payments, split
+from records.cancelling import take_back
+from records.deposits import (
+    YEN,
+    DepositRow,
+    DepositState,
+    Match,
+    Suspense,
+    case_id,
+    find,
+    is_deposit,
+    list_deposits,
+)
 from records.encoding import canonical_json, joined
+from records.imports import BankDeposit, Recorded, record_many
 from records.locks import lock
-from records.requests import find as find_request
+from records.matching import find_invoice_number, match
 from records.tables import deposits, webhooks
 from records.vault import Vault
+from records.virtual_accounts import stood_for
 from runtime.keys import Keyring
 
-YEN = "JPY"
-
-
-class DepositState(StrEnum):
-    """Where a deposit stands; ``matched`` is credited to a request, ``suspense`` waits for a clerk."""
-
-    PRELIMINARY = "preliminary"
-    SETTLED = "settled"
-    MATCHED = "matched"
-    SUSPENSE = "suspense"
-    CANCELLED = "cancelled"
-    REFUNDED = "refunded"
-
-
-class Suspense(StrEnum):
-    """Why a deposit waits for a clerk."""
-
-    UNIDENTIFIED = "unidentified"
-    DOUBLE = "double"
-    LATE = "late"
-    CURRENCY = "currency"
-    TWIN = "twin"
+__all__ = [
+    "YEN",
+    "BankDeposit",
+    "DepositRow",
+    "DepositState",
+    "Match",
+    "NoticeResult",
+    "Part",
+    "Payments",
+    "Recorded",
+    "Suspense",
+    "assign",
+    "case_id",
+    "dismiss_twin",
+    "find",
+    "list_deposits",
+    "match",
+    "payments",
+    "record_many",
+    "record_notice",
+    "split",
+]
 
 
 @dataclass(frozen=True)
@@ -54,44 +67,6 @@ class NoticeResult:
 
     repeated: bool = False
     conflict: bool = False
-
-
-@dataclass(frozen=True)
-class Match:
-    """Where a deposit belongs: to a request, or in suspense for a reason, or neither yet."""
-
-    state: DepositState
-    request_id: str | None = None
-    suspense_reason: Suspense | None = None
-
-
-@dataclass(frozen=True)
-class Payments:
-    """What a request owes and what arrived for it, in yen. ``deposits`` are the ids of those credited."""
-
-    invoiced: int
-    received: int
-    paid: bool
-    deposits: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class DepositRow:
-    """A deposit without the payer's words; ``amount`` in whole units of its currency."""
-
-    source: str
-    deposit_id: str
-    state: DepositState
-    amount: int
-    currency: str
-    value_date: date
-    request_id: str | None
-    suspense_reason: Suspense | None
-
-
-def case_id(source: str, deposit_id: str) -> str:
-    """The case under which a deposit's words are sealed and its events audited; its workflow's id too."""
-    return f"deposit/{source}/{deposit_id}"
 
 
 async def record_notice(
@@ -108,7 +83,7 @@ async def record_notice(
 
     A repeat has the same webhook id, or the same deposit and type, and the same type and data; when it was
     sent does not matter. A preliminary notice after a settled one changes nothing; a cancellation stays,
-    whatever comes after.
+    whatever comes after, and counts from the day it was sent.
     """
     data = notice.data
     case = case_id(source, data.deposit_id)
@@ -147,219 +122,34 @@ async def record_notice(
     return NoticeResult()
 
 
-async def match(conn: AsyncConnection, source: str, deposit_id: str) -> Match:
-    """Credit a settled deposit to the open invoice the payer referred to, or put it in suspense; audited.
-
-    Whatever was matched, assigned or put in suspense before stays. Raises ``Refusal`` (unknown_deposit).
-    """
-    deposit = await _locked(conn, source, deposit_id)
-    if deposit.state != DepositState.SETTLED:
-        return _match(deposit)
-    invoice = (
-        await invoices.locked_for(conn, reference=deposit.payment_reference)
-        if deposit.payment_reference is not None
-        else None
-    )
-    reason = await _why_suspense(conn, deposit, invoice)
-    if invoice is not None and reason is None:
-        return await _credit(conn, deposit, invoice, by=audit.AUTOMATIC, act="deposit_matched")
-    await _change(conn, deposit, state=DepositState.SUSPENSE, suspense_reason=reason)
-    await audit.append(
-        conn,
-        case_id(source, deposit_id),
-        actor=audit.AUTOMATIC,
-        act="deposit_in_suspense",
-        detail={"reason": reason},
-    )
-    return Match(DepositState.SUSPENSE, suspense_reason=reason)
-
-
-async def assign(conn: AsyncConnection, source: str, deposit_id: str, request_id: str, by: str) -> Match:
-    """Credit a deposit in suspense to the open invoice of a request, as an accounts clerk decided; audited.
-
-    Doing it again changes nothing. Raises ``Refusal``: deposit_not_assignable when the deposit is not in
-    suspense or in another currency, or the request has no open invoice; unknown_deposit, unknown_request.
-    """
-    deposit = await _locked(conn, source, deposit_id)
-    if deposit.state == DepositState.MATCHED and deposit.request_id == request_id:
-        return _match(deposit)
-    await find_request(conn, request_id)
-    if deposit.state not in (DepositState.SETTLED, DepositState.SUSPENSE) or deposit.currency != YEN:
-        raise Refusal(
-            Code.DEPOSIT_NOT_ASSIGNABLE, f"only yen in suspense can be assigned; this is {deposit.state}"
-        )
-    invoice = await invoices.locked_for(conn, request_id=request_id)
-    if invoice is None or invoice.state != "open":
-        raise Refusal(
-            Code.DEPOSIT_NOT_ASSIGNABLE,
-            f"the request has no open invoice{'' if invoice is None else f': it is {invoice.state}'}",
-            clause="§5(2)(6)",
-        )
-    return await _credit(conn, deposit, invoice, by=by, act="deposit_assigned")
-
-
-async def payments(conn: AsyncConnection, request_id: str) -> Payments:
-    """What was invoiced and received for a request; all zero where nothing was invoiced."""
-    invoice = await invoices.of_request(conn, request_id)
-    ids = await conn.scalars(
-        select(deposits.c.deposit_id)
-        .where(deposits.c.request_id == request_id, deposits.c.state == DepositState.MATCHED)
-        .order_by(deposits.c.recorded_at, deposits.c.deposit_id)
-    )
-    received = await invoices.received(conn, request_id)
-    invoiced = 0 if invoice is None else invoice.total
-    return Payments(invoiced, received, invoice is not None and received >= invoiced, tuple(ids))
-
-
-async def find(conn: AsyncConnection, source: str, deposit_id: str) -> DepositRow:
-    """The deposit of an id. Raises ``Refusal`` (unknown_deposit)."""
-    return _deposit(await _row(conn, source, deposit_id, locked=False))
-
-
-async def list_deposits(conn: AsyncConnection, *, unmatched: bool = False) -> list[DepositRow]:
-    """All deposits in the order they came, or only those that no request has been credited with yet."""
-    query = select(deposits).order_by(deposits.c.recorded_at, deposits.c.source, deposits.c.deposit_id)
-    if unmatched:
-        query = query.where(deposits.c.state.in_([DepositState.SETTLED, DepositState.SUSPENSE]))
-    return [_deposit(row) for row in await conn.execute(query)]
-
-
 async def _apply(
     conn: AsyncConnection, vault: Vault, source: str, notice: DepositNotice, body: bytes
 ) -> None:
     data = notice.data
-    row = (
-        await conn.execute(
-            select(deposits)
-            .where(deposits.c.source == source, deposits.c.deposit_id == data.deposit_id)
-            .with_for_update()
-        )
-    ).one_or_none()
-    settles = notice.type is NoticeType.SETTLED and (row is None or row.state == DepositState.PRELIMINARY)
-    if row is None or settles:
-        state = DepositState(notice.type.removeprefix("deposit."))
-        case = case_id(source, data.deposit_id)
+    is_one = is_deposit(source, data.deposit_id)
+    state = await conn.scalar(select(deposits.c.state).where(is_one).with_for_update())
+    sent_on = today_in_tokyo(notice.timestamp)
+    if state is None or (notice.type is NoticeType.SETTLED and state == DepositState.PRELIMINARY):
+        cancelled_on = max(sent_on, data.value_date) if notice.type is NoticeType.CANCELLED else None
+        key = data.account, data.value_date
         values = {
-            "state": state,
+            "state": DepositState(notice.type.removeprefix("deposit.")),
             "amount": data.amount,
             "currency": data.currency,
             "value_date": data.value_date,
+            "moved_on": cancelled_on or data.value_date,
+            "cancelled_on": cancelled_on,
+            "account_invoice": (await stood_for(conn, [key])).get(key),
             "payment_reference": data.payment_reference,
-            "content_id": await vault.seal(conn, case, RecordClass.PAYMENT_RECORDS, "deposit", body),
+            "invoice_number": find_invoice_number(data.reference, data.edi, data.payer_name),
+            "content_id": await vault.seal(
+                conn, case_id(source, data.deposit_id), RecordClass.PAYMENT_RECORDS, "deposit", body
+            ),
         }
         await conn.execute(
             insert(deposits)
             .values(source=source, deposit_id=data.deposit_id, **values)
             .on_conflict_do_update(index_elements=["source", "deposit_id"], set_=values)
         )
-    elif notice.type is NoticeType.CANCELLED and row.state != DepositState.REFUNDED:
-        await _cancel(conn, row)
-
-
-async def _cancel(conn: AsyncConnection, deposit: Row[tuple[object, ...]]) -> None:
-    """A matched deposit keeps its request, whose invoice is open again if the rest does not pay it."""
-    invoice = (
-        None if deposit.request_id is None else await invoices.locked_for(conn, request_id=deposit.request_id)
-    )
-    await _change(conn, deposit, state=DepositState.CANCELLED)
-    if invoice is not None:
-        await invoices.settle(conn, invoice)
-        await audit.append(
-            conn,
-            invoice.request_id,
-            actor=audit.AUTOMATIC,
-            act="deposit_cancelled",
-            detail={"source": deposit.source, "deposit": deposit.deposit_id, "amount": deposit.amount},
-            key=f"cancelled/{deposit.source}/{deposit.deposit_id}",
-        )
-
-
-async def _why_suspense(
-    conn: AsyncConnection, deposit: Row[tuple[object, ...]], invoice: invoices.InvoiceRow | None
-) -> Suspense | None:
-    if deposit.currency != YEN:
-        return Suspense.CURRENCY
-    if invoice is None:
-        return Suspense.UNIDENTIFIED
-    if await _has_twin(conn, deposit):
-        return Suspense.TWIN
-    return {"open": None, "paid": Suspense.DOUBLE}.get(invoice.state, Suspense.LATE)
-
-
-async def _has_twin(conn: AsyncConnection, deposit: Row[tuple[object, ...]]) -> bool:
-    """Whether another source tells of the same payment: webhook and bank file, say. It is credited once."""
-    twin = exists().where(
-        deposits.c.source != deposit.source,
-        deposits.c.payment_reference == deposit.payment_reference,
-        deposits.c.amount == deposit.amount,
-        deposits.c.value_date == deposit.value_date,
-        deposits.c.state == DepositState.MATCHED,
-    )
-    return bool(await conn.scalar(select(twin)))
-
-
-async def _credit(
-    conn: AsyncConnection,
-    deposit: Row[tuple[object, ...]],
-    invoice: invoices.InvoiceRow,
-    *,
-    by: str,
-    act: str,
-) -> Match:
-    await _change(
-        conn,
-        deposit,
-        state=DepositState.MATCHED,
-        request_id=invoice.request_id,
-        suspense_reason=None,
-    )
-    await invoices.settle(conn, invoice)
-    detail: audit.Detail = {
-        "source": deposit.source,
-        "deposit": deposit.deposit_id,
-        "request": invoice.request_id,
-        "amount": deposit.amount,
-    }
-    for case in (case_id(deposit.source, deposit.deposit_id), invoice.request_id):
-        await audit.append(conn, case, actor=by, act=act, detail=detail)
-    return Match(DepositState.MATCHED, request_id=invoice.request_id)
-
-
-async def _change(conn: AsyncConnection, deposit: Row[tuple[object, ...]], **values: object) -> None:
-    await conn.execute(
-        update(deposits)
-        .where(deposits.c.source == deposit.source, deposits.c.deposit_id == deposit.deposit_id)
-        .values(values)
-    )
-
-
-async def _locked(conn: AsyncConnection, source: str, deposit_id: str) -> Row[tuple[object, ...]]:
-    return await _row(conn, source, deposit_id, locked=True)
-
-
-async def _row(
-    conn: AsyncConnection, source: str, deposit_id: str, *, locked: bool
-) -> Row[tuple[object, ...]]:
-    query = select(deposits).where(deposits.c.source == source, deposits.c.deposit_id == deposit_id)
-    row = (await conn.execute(query.with_for_update() if locked else query)).one_or_none()
-    if row is None:
-        raise Refusal(Code.UNKNOWN_DEPOSIT, "no deposit has this id: `kaiji deposits list` shows them")
-    return row
-
-
-def _match(deposit: Row[tuple[object, ...]]) -> Match:
-    row = _deposit(deposit)
-    return Match(row.state, row.request_id, row.suspense_reason)
-
-
-def _deposit(row: Row[tuple[object, ...]]) -> DepositRow:
-    return DepositRow(
-        source=row.source,
-        deposit_id=row.deposit_id,
-        state=DepositState(row.state),
-        amount=row.amount,
-        currency=row.currency,
-        value_date=row.value_date,
-        request_id=row.request_id,
-        suspense_reason=None if row.suspense_reason is None else Suspense(row.suspense_reason),
-    )
+    elif notice.type is NoticeType.CANCELLED:
+        await take_back(conn, source, data.deposit_id, on=sent_on)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Delete, Row, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Delete, Row, delete, exists, func, insert, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,20 +19,25 @@ from policy.registry import pack
 from policy.retention import Expiry, expiries
 from policy.vocabulary import ANSWERS, LetterState, RecordClass
 from records import audit, documents, requests
-from records.ledger import case_id
+from records.deposits import case_id
 from records.locks import lock
 from records.tables import (
+    allocations,
     certificates,
+    credit_notes,
     custody,
     data_keys,
     deposits,
     envelopes,
+    errands,
     holding_changes,
     holds,
     invoices,
     letters,
     notes,
+    refunds,
     vault,
+    virtual_accounts,
     webhooks,
 )
 from records.tables import documents as document_rows
@@ -101,8 +106,8 @@ async def destroy_class(
 ) -> Certificate:
     """Destroy a class of a request's records; a repeat answers the certificate of the first time. Audited.
 
-    Payment records include the deposits credited to the request. Raises ``Refusal``: on_hold,
-    unknown_request; wrong_phase while the request is open.
+    Payment records include the deposits it was paid with, unless another request's records hold them. Raises
+    ``Refusal``: on_hold, unknown_request; wrong_phase while the request is open.
     """
     await _lock_holds(conn, request_id)
     request = await requests.find(conn, request_id)
@@ -116,8 +121,7 @@ async def destroy_class(
     cases = [request_id]
     rows: dict[str, int] = {}
     if record_class is RecordClass.PAYMENT_RECORDS:
-        rows["invoices"] = await _gone(conn, delete(invoices).where(invoices.c.request_id == request_id))
-        cases += await _delete_deposits(conn, request_id, rows)
+        cases += await _delete_payments(conn, request_id, rows)
     if record_class is RecordClass.IDENTITY_DOCUMENTS:
         await documents.destroyed(conn, request_id, on=on, by=by)
         papers = delete(document_rows).where(document_rows.c.request_id == request_id)
@@ -182,6 +186,42 @@ async def destroy_class(
         key=f"destroyed/{record_class}",
     )
     return written
+
+
+async def destroy_deposits(
+    conn: AsyncConnection,
+    sealed: Vault,
+    *,
+    moved_before: date,
+    on: date,
+    rule: str,
+    clause: str,
+    by: str = audit.AUTOMATIC,
+) -> int:
+    """Destroy deposits that no request's payment records speak for: refunded, taken back, or left when the
+    last request they had paid was destroyed. Answers how many; each is audited in its own trail.
+
+    Only those are destroyed that nobody touched since ``moved_before``, and of which nothing waits.
+    """
+    cases = await _delete_deposits(conn, deposits.c.moved_on < moved_before, {})
+    for case in cases:
+        gone = await sealed.destroy(conn, case, RecordClass.PAYMENT_RECORDS)
+        await audit.append(
+            conn,
+            case,
+            actor=by,
+            act="records_destroyed",
+            detail={
+                "record_class": RecordClass.PAYMENT_RECORDS,
+                "on": on.isoformat(),
+                "rule": rule,
+                "clause": clause,
+                "records": sum(gone.counts.values()),
+                "keys": [str(key_id) for key_id in gone.key_ids],
+            },
+            key=f"destroyed/{RecordClass.PAYMENT_RECORDS}",
+        )
+    return len(cases)
 
 
 async def mark_destroyed(conn: AsyncConnection, request_id: str, on: date) -> bool:
@@ -326,19 +366,51 @@ async def _is_held(conn: AsyncConnection, request_id: str) -> bool:
     return bool(await conn.scalar(select(lasting)))
 
 
-async def _delete_deposits(conn: AsyncConnection, request_id: str, rows: dict[str, int]) -> list[str]:
-    """Delete what was credited to a request and its notices; answers the cases to destroy."""
-    gone = await conn.execute(
-        delete(deposits)
-        .where(deposits.c.request_id == request_id)
-        .returning(deposits.c.source, deposits.c.deposit_id)
+async def _delete_payments(conn: AsyncConnection, request_id: str, rows: dict[str, int]) -> list[str]:
+    """Delete a request's invoice and the deposits it was paid with; answers the cases to destroy.
+
+    A deposit that another request was paid with too is destroyed with the last of them; one of which
+    something still waits, or is on its way back, is kept.
+    """
+    numbers = select(invoices.c.number).where(invoices.c.request_id == request_id)
+    for name, of_invoice in (
+        ("credit_notes", delete(credit_notes).where(credit_notes.c.invoice_number.in_(numbers))),
+        ("virtual_accounts", delete(virtual_accounts).where(virtual_accounts.c.invoice_number.in_(numbers))),
+        ("invoices", delete(invoices).where(invoices.c.request_id == request_id)),
+    ):
+        rows[name] = await _gone(conn, of_invoice)
+    paid_with = (
+        select(allocations.c.source, allocations.c.deposit_id)
+        .where(allocations.c.request_id == request_id)
+        .distinct()
     )
-    keys = gone.all()
-    rows["deposits"] = len(keys)
-    rows["webhooks"] = 0
-    for source, deposit_id in keys:
-        notice: ColumnElement[bool] = (webhooks.c.source == source) & (webhooks.c.deposit_id == deposit_id)
-        rows["webhooks"] += await _gone(conn, delete(webhooks).where(notice))
+    return await _delete_deposits(conn, tuple_(deposits.c.source, deposits.c.deposit_id).in_(paid_with), rows)
+
+
+async def _delete_deposits(
+    conn: AsyncConnection, condition: ColumnElement[bool], rows: dict[str, int]
+) -> list[str]:
+    """Delete those of these deposits that are dealt with and pay for no invoice that is kept."""
+    of_deposit = (allocations.c.source == deposits.c.source) & (
+        allocations.c.deposit_id == deposits.c.deposit_id
+    )
+    pays = exists().where(of_deposit, allocations.c.request_id == invoices.c.request_id)
+    on_its_way = exists().where(
+        refunds.c.source == deposits.c.source,
+        refunds.c.deposit_id == deposits.c.deposit_id,
+        refunds.c.state.in_(["proposed", "approved", "written"]),
+    )
+    dealt_with = deposits.c.state.in_(["matched", "refunded", "cancelled"])
+    found = await conn.execute(
+        select(deposits.c.source, deposits.c.deposit_id)
+        .where(condition, dealt_with, ~pays, ~on_its_way)
+        .order_by(deposits.c.source, deposits.c.deposit_id)
+        .with_for_update(of=deposits)
+    )
+    keys = [(source, deposit_id) for source, deposit_id in found]
+    for table in (webhooks, errands, refunds, allocations, deposits):
+        of_these = tuple_(table.c.source, table.c.deposit_id).in_(keys)
+        rows[table.name] = await _gone(conn, delete(table).where(of_these)) if keys else 0
     return [case_id(source, deposit_id) for source, deposit_id in keys]
 
 

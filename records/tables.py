@@ -14,6 +14,8 @@ from sqlalchemy import (
     Date,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -239,8 +241,33 @@ invoices = Table(
     Column("tax", Integer, nullable=False),
     Column("tax_rate", Integer, nullable=False),
     Column("state", String(16), nullable=False),
+    Column("moved_on", Date, nullable=False),  # the day of its last act: nothing counts from an earlier one
     _now(),
     CheckConstraint("state in ('open', 'paid', 'lapsed', 'cancelled')", name="state"),
+)
+
+credit_notes = Table(
+    "credit_notes",  # an invoice is never deleted: it is credited, and a credit note is reversed by another
+    metadata,
+    Column("number", String(16), primary_key=True),
+    Column("invoice_number", ForeignKey("invoices.number"), nullable=False, index=True),
+    Column("amount", Integer, nullable=False),  # negative where it reverses another
+    Column("issued_on", Date, nullable=False),
+    Column("reason", String(16), nullable=False),
+    Column("reverses", ForeignKey("credit_notes.number"), unique=True),
+    _now(),
+    CheckConstraint("amount <> 0 and (amount < 0) = (reverses is not null)", name="amount"),
+)
+
+virtual_accounts = Table(
+    "virtual_accounts",  # which invoice an account of the bank's pool stands for, and from when until when
+    metadata,
+    Column("number", String(64), nullable=False),  # digits alone
+    Column("from_on", Date, nullable=False),
+    Column("until", Date),  # the first day on which it no longer does
+    Column("invoice_number", ForeignKey("invoices.number"), nullable=False, unique=True),
+    _now(),
+    PrimaryKeyConstraint("number", "from_on"),
 )
 
 deposits = Table(
@@ -252,9 +279,15 @@ deposits = Table(
     Column("amount", BigInteger, nullable=False),  # a bank file has room for ten digits
     Column("currency", String(3), nullable=False),
     Column("value_date", Date, nullable=False),
+    Column("booked_on", Date),  # the bank's booking date, where it tells one
+    Column("moved_on", Date, nullable=False),  # the day of its last act: nothing counts from an earlier one
+    Column("cancelled_on", Date),  # taken back by the bank
     Column("payment_reference", String(8)),  # found in what the payer typed; what they typed is sealed
-    Column("request_id", ForeignKey("requests.id")),
+    Column("invoice_number", String(16)),  # likewise
+    Column("account_invoice", String(16)),  # what a virtual account it was paid into stands for
     Column("suspense_reason", String(32)),
+    Column("import_id", String(64)),
+    Column("fingerprint", String(64)),  # keyed: tells an imported record from another of the same id
     Column(
         "content_id", ForeignKey("vault.id", ondelete="SET NULL"), index=True
     ),  # account, payer name, reference, EDI as sent
@@ -263,8 +296,89 @@ deposits = Table(
     CheckConstraint(
         "state in ('preliminary', 'settled', 'matched', 'suspense', 'cancelled', 'refunded')", name="state"
     ),
-    Index(None, "request_id"),
+    Index(None, "state"),
     Index(None, "payment_reference"),
+    Index(None, "value_date", "amount"),
+)
+
+allocations = Table(
+    "allocations",  # yen of a deposit credited to the invoice of a request
+    metadata,
+    Column("source", String(32), nullable=False),
+    Column("deposit_id", String(64), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("request_id", ForeignKey("requests.id"), nullable=False, index=True),
+    Column("amount", Integer, nullable=False),
+    Column("by", String(32), nullable=False),
+    Column("on", Date, nullable=False),
+    Column("reversed_on", Date),
+    Column("reversed_with", String(16), index=True),  # the credit note; none where the bank took it back
+    _now(),
+    PrimaryKeyConstraint("source", "deposit_id", "seq"),
+    ForeignKeyConstraint(["source", "deposit_id"], ["deposits.source", "deposits.deposit_id"]),
+    CheckConstraint("amount > 0", name="amount"),
+)
+
+refund_files = Table(
+    "refund_files",  # what the bank was asked to pay out: a transfer file, or a list a clerk works through
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("kind", String(8), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("written_on", Date, nullable=False),
+    Column("written_by", String(32), nullable=False),
+    Column("ended_on", Date),  # the bank accepted or refused it
+    _now(),
+    CheckConstraint("kind in ('zengin', 'list')", name="kind"),
+    CheckConstraint("state in ('written', 'accepted', 'refused')", name="state"),
+)
+
+refunds = Table(
+    "refunds",  # yen of a deposit going back to whoever paid
+    metadata,
+    Column("number", String(16), primary_key=True),
+    Column("source", String(32), nullable=False),
+    Column("deposit_id", String(64), nullable=False),
+    Column("key", String(200), nullable=False),  # the same proposal twice is one refund
+    Column("amount", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("account_id", ForeignKey("vault.id", ondelete="SET NULL"), index=True),  # where it goes
+    Column("proposed_by", String(32), nullable=False),
+    Column("proposed_on", Date, nullable=False),
+    Column("approved_by", String(32)),
+    Column("approved_on", Date),
+    Column("file_id", ForeignKey("refund_files.id"), index=True),
+    Column("paid_on", Date),
+    Column("paid_line", String(128), index=True),  # the line of a statement that shows it
+    Column("rejected_on", Date),  # it does not go back: refused, or it came back itself
+    _now(),
+    ForeignKeyConstraint(["source", "deposit_id"], ["deposits.source", "deposits.deposit_id"]),
+    UniqueConstraint("source", "deposit_id", "key"),
+    CheckConstraint("amount > 0", name="amount"),
+    CheckConstraint("approved_by <> proposed_by", name="two_persons"),
+    CheckConstraint("state in ('proposed', 'approved', 'written', 'paid', 'rejected')", name="state"),
+    CheckConstraint(
+        "case when state in ('written', 'paid') then file_id is not null"
+        " when state in ('proposed', 'approved') then file_id is null else true end",
+        name="file",
+    ),
+    Index(None, "state"),
+)
+
+errands = Table(
+    "errands",  # who is still to be told of a deposit: written with what happened, done once it is told
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("source", String(32), nullable=False),
+    Column("deposit_id", String(64), nullable=False),
+    Column("request_id", String(20)),
+    Column("done_at", DateTime(timezone=True)),
+    _now(),
+    ForeignKeyConstraint(["source", "deposit_id"], ["deposits.source", "deposits.deposit_id"]),
+    CheckConstraint("kind in ('paid', 'suspense', 'taken_back')", name="kind"),
+    Index(None, "source", "deposit_id"),
+    Index("ix_errands_pending", "id", postgresql_where="done_at is null"),
 )
 
 webhooks = Table(

@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.ledger import LedgerActivities
 from activities.messages import Assignment, DepositKey, DepositMatch, SuspenseNotice
+from policy.calendar import today_in_tokyo
 from policy.refusals import Code
 from workflows.casework import ONE_TRY, PATIENT
 from workflows.messages import AssignDeposit, DepositStatus, PaymentReceived
@@ -30,17 +31,19 @@ class Deposit:
         self.deposit = deposit
         self.match = DepositMatch(state="settled")
         self.ledger_changed = True
+        self.untold: tuple[str, ...] = ()
         self.reminders = 0
 
     @workflow.run
     async def run(self, deposit: DepositKey) -> DepositStatus:
-        while self.ledger_changed or self.match.state == "suspense":
+        while self.ledger_changed or self.untold or self.match.state == "suspense":
             if self.ledger_changed:
                 await self.ask_the_ledger()
+            elif self.untold:
+                request_id, self.untold = self.untold[0], self.untold[1:]
+                await self.tell_the_request(request_id)
             else:
                 await self.wait_for_a_clerk()
-        if self.match.request_id is not None:
-            await self.tell_the_request(self.match.request_id)
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self.status()
 
@@ -52,8 +55,9 @@ class Deposit:
             self.deposit,
             start_to_close_timeout=ONE_TRY,
             retry_policy=PATIENT,
-            summary="Match the deposit with an open invoice by its payment reference",
+            summary="Match the deposit with the open invoice its payer meant",
         )
+        self.untold = self.match.requests
 
     async def wait_for_a_clerk(self) -> None:
         """In suspense until somebody assigns it; the reminders do not stop."""
@@ -62,7 +66,7 @@ class Deposit:
         )
         try:
             await workflow.wait_condition(
-                lambda: self.ledger_changed or self.match.state != "suspense",
+                lambda: self.ledger_changed or bool(self.untold) or self.match.state != "suspense",
                 timeout=REMINDER,
                 timeout_summary="Reminder: a deposit waits in suspense (§5(2)(6))",
             )
@@ -106,9 +110,11 @@ class Deposit:
                 deposit_id=self.deposit.deposit_id,
                 request_id=act.request_id,
                 by=act.by,
+                on=today_in_tokyo(workflow.now()),
                 key=f"assign/{act.request_id}",
             ),
         )
+        self.untold = self.match.requests
         return self.status()
 
     @assign.validator

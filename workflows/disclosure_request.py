@@ -245,7 +245,9 @@ class DisclosureRequest(Answering, Retaining):
         """The request lapsed and was reopened: its invoice counts again, with another day to pay by."""
         case = self.case
         order = InvoiceReopened(
-            request_id=case.request_id, due_on=deadlines.payment_due(case.terms, self.today)
+            request_id=case.request_id,
+            on=self.today,
+            due_on=deadlines.payment_due(case.terms, self.today),
         )
         case.invoice = await self.do(
             InvoicingActivities.reopen_invoice, order, "Reopen the invoice for the handling fee"
@@ -285,7 +287,7 @@ class DisclosureRequest(Answering, Retaining):
 
     async def close_the_invoice(self, *, lapsed: bool) -> None:
         """No later deposit counts; one that came in time but of which no word had come yet does."""
-        order = InvoiceEnd(request_id=self.case.request_id, lapsed=lapsed)
+        order = InvoiceEnd(request_id=self.case.request_id, lapsed=lapsed, on=self.today)
         self.case.payments = await self.do(
             InvoicingActivities.close_invoice, order, "Close the unpaid invoice"
         )

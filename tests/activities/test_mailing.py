@@ -11,6 +11,7 @@ from pypdf import PdfReader
 from activities.invoicing import InvoicingActivities
 from activities.mailing import MailingActivities
 from activities.messages import CancelOrder, InvoiceEnd, InvoiceOrder, InvoiceReopened, LetterOrder
+from policy.refusals import Code, Refusal
 from policy.vocabulary import LetterKind, LetterState, MailEvent, RecordClass
 from records import audit, envelopes, invoices, letters
 from records.database import Database
@@ -110,9 +111,9 @@ async def test_a_lapsed_invoice_is_open_again_under_its_number(database: Databas
     issued = await invoicing.issue_invoice(ask)
     assert (issued, issued.letter_id) == (await invoicing.issue_invoice(ask), f"{request_id}-L01")
     assert issued.number in await text_of(database, issued.letter_id)
-    again = InvoiceReopened(request_id=request_id, due_on=date(2019, 2, 1))
+    again = InvoiceReopened(request_id=request_id, on=DUE, due_on=date(2019, 2, 1))
     assert await invoicing.reopen_invoice(again) == issued  # it is open: nothing has lapsed
-    await invoicing.close_invoice(InvoiceEnd(request_id=request_id, lapsed=True))
+    await invoicing.close_invoice(InvoiceEnd(request_id=request_id, lapsed=True, on=DUE))
     for _ in range(2):
         reopened = await invoicing.reopen_invoice(again)
         assert reopened == issued.model_copy(update={"due_on": again.due_on})
@@ -130,5 +131,8 @@ async def test_a_lapsed_invoice_is_open_again_under_its_number(database: Databas
 
 
 async def test_nothing_is_reopened_where_nothing_was_issued(database: Database, request_id: str) -> None:
-    with pytest.raises(LookupError):
-        await InvoicingActivities(database).reopen_invoice(InvoiceReopened(request_id=request_id, due_on=DUE))
+    with pytest.raises(Refusal) as caught:
+        await InvoicingActivities(database).reopen_invoice(
+            InvoiceReopened(request_id=request_id, on=ON, due_on=DUE)
+        )
+    assert caught.value.code is Code.NOT_LAPSED

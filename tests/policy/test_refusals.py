@@ -13,6 +13,7 @@ EXIT = {
         "unknown_request",
         "unknown_letter",
         "unknown_deposit",
+        "unknown_refund",
         "unknown_document",
         "unknown_pack",
     },

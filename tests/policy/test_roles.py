@@ -48,9 +48,25 @@ EXPECTED = {
         Act.SHOW_REQUEST,
         Act.VIEW_CERTIFICATE,
     },
-    Role.ACCOUNTS: {Act.ASSIGN_DEPOSIT, Act.REFUND_DEPOSIT, Act.SHOW_REQUEST},
+    Role.ACCOUNTS: {
+        Act.IMPORT_DEPOSITS,
+        Act.SHOW_DEPOSITS,
+        Act.SUGGEST_REQUESTS,
+        Act.ASSIGN_DEPOSIT,
+        Act.SPLIT_DEPOSIT,
+        Act.DISMISS_TWIN,
+        Act.REFUND_DEPOSIT,
+        Act.APPROVE_REFUND,
+        Act.REJECT_REFUND,
+        Act.WRITE_REFUNDS,
+        Act.RECORD_REFUND,
+        Act.SHOW_REQUEST,
+    },
     Role.MANAGER: {
         Act.READ_NOTES,
+        Act.SHOW_DEPOSITS,
+        Act.APPROVE_REFUND,
+        Act.REJECT_REFUND,
         Act.PLACE_HOLD,
         Act.RELEASE_HOLD,
         Act.IMPORT_HOLDINGS,
@@ -62,7 +78,7 @@ EXPECTED = {
         Act.ROTATE_KEYS,
         Act.ENACT_POLICY,
     },
-    Role.AUDITOR: {Act.SHOW_REQUEST, Act.VIEW_CERTIFICATE, Act.VERIFY_AUDIT},
+    Role.AUDITOR: {Act.SHOW_DEPOSITS, Act.SHOW_REQUEST, Act.VIEW_CERTIFICATE, Act.VERIFY_AUDIT},
 }
 
 

@@ -19,7 +19,8 @@ from records.tables import notes as note_rows
 from records.vault import Destroyed
 from runtime.keys import Keyring
 from tests.records.material import SCANS, envelope, open_request
-from tests.records.test_ledger import invoice, match, notify
+from tests.records.money import invoice
+from tests.records.test_ledger import match, notify
 
 ON = date(2018, 12, 20)
 PACK = "gmo-appscloud-2018-10-22"
@@ -105,7 +106,7 @@ EXPECTED = {
     RecordClass.RESPONSE_CONTENT: ({"letter": 1, "note": 1}, {"letters": 1, "notes": 1}),
     RecordClass.PAYMENT_RECORDS: (
         {"letter": 1, "deposit": 1},
-        {"letters": 1, "invoices": 1, "deposits": 1, "webhooks": 1},
+        {"letters": 1, "invoices": 1, "deposits": 1, "webhooks": 1, "allocations": 1},
     ),
     RecordClass.REQUEST_FILE: (
         {"envelope": 1, "parties": 1, "note": 1},

@@ -8,17 +8,18 @@ from sqlalchemy import func, select
 
 from policy.checkdigits import payment_reference
 from policy.deposit import parse_notice
-from policy.fees import Quote, QuoteLine
 from policy.refusals import Code, Refusal
-from policy.vocabulary import Language, LetterKind, Outcome, RecordClass
-from records import audit, invoices, ledger, letters, requests
+from policy.vocabulary import Outcome
+from records import audit, invoices, ledger, requests
+from records.closing import close_invoice
 from records.database import Database
 from records.ledger import DepositState, Match, NoticeResult, Suspense
 from records.tables import deposits, vault, webhooks
 from runtime.keys import Keyring
 from tests.records.material import open_request
+from tests.records.money import ON, REFERENCE, invoice, invoice_state
 
-REFERENCE, NEW = payment_reference(1234567), NoticeResult()
+NEW = NoticeResult()
 REPEAT, CONFLICT = NoticeResult(repeated=True), NoticeResult(conflict=True)
 SETTLED, PRELIMINARY, CANCELLED = "deposit.settled", "deposit.preliminary", "deposit.cancelled"
 
@@ -63,44 +64,6 @@ async def notify(
 async def match(db: Database, deposit_id: str = "D1", source: str = "webhook") -> Match:
     async with db.begin() as conn:
         return await ledger.match(conn, source, deposit_id)
-
-
-async def invoice(db: Database, request_id: str, total: int = 5400, reference: str = REFERENCE) -> None:
-    async with db.begin() as conn:
-        await letters.queue(
-            conn,
-            db.vault,
-            key="invoice",
-            request_id=request_id,
-            kind=LetterKind.INVOICE,
-            record_class=RecordClass.PAYMENT_RECORDS,
-            language=Language.JA,
-            queued_on=date(2018, 11, 5),
-            pdf=b"%PDF-",
-            pages=1,
-        )
-        quote = Quote(lines=(QuoteLine(service="gmo-appscloud", amount=total),), total=total, tax=400, rate=8)
-        issued = [
-            await invoices.issue(
-                conn,
-                number=f"INV-2018-{request_id[8:14]}",
-                request_id=request_id,
-                letter_id=f"{request_id}-L01",
-                payment_reference=reference,
-                issued_on=date(2018, 11, 5),
-                due_on=date(2018, 12, 5),
-                quote=quote,
-            )
-            for _ in range(2)
-        ]
-        assert issued == [True, False]
-
-
-async def invoice_state(db: Database, request_id: str) -> str:
-    async with db.begin() as conn:
-        found = await invoices.of_request(conn, request_id)
-        assert found is not None
-        return found.state
 
 
 async def test_an_exact_payment_pays_the_invoice_once(
@@ -254,7 +217,7 @@ async def test_what_cannot_be_credited_waits_with_a_reason(
     await invoice(db, request_id)
     if state in ("lapsed", "cancelled"):
         async with db.begin() as conn:
-            await invoices.close_invoice(conn, request_id, state)  # type: ignore[arg-type]
+            await close_invoice(conn, request_id, "lapsed" if state == "lapsed" else "cancelled", on=ON)
     await notify(db, keyring, **data)
     for _ in range(2):
         assert await match(db) == Match(DepositState.SUSPENSE, suspense_reason=reason)
@@ -277,7 +240,7 @@ async def test_a_paid_invoice_does_not_lapse(db: Database, keyring: Keyring, req
     await notify(db, keyring)
     await match(db)
     async with db.begin() as conn:
-        await invoices.close_invoice(conn, request_id, "lapsed")
+        await close_invoice(conn, request_id, "lapsed", on=ON)
     assert await invoice_state(db, request_id) == "paid"
 
 
@@ -303,7 +266,7 @@ async def test_what_cannot_be_assigned_is_refused(db: Database, keyring: Keyring
     await invoice(db, request_id)
     await invoice(db, closed, reference=payment_reference(2))
     async with db.begin() as conn:
-        await invoices.close_invoice(conn, closed, "lapsed")
+        await close_invoice(conn, closed, "lapsed", on=ON)
     await notify(db, keyring, deposit_id="yen", payer_name="")
     await notify(db, keyring, deposit_id="dollars", currency="USD")
     await notify(db, keyring, deposit_id="early", type=PRELIMINARY)

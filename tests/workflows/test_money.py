@@ -39,11 +39,13 @@ async def test_a_short_payment_waits_for_the_rest(world: World) -> None:
 
 
 @course
-async def test_an_overpayment_proceeds(world: World) -> None:
+async def test_an_overpayment_proceeds_and_what_is_over_waits(world: World) -> None:
     case = await invoiced(world)
-    await case.pay(6000)
+    money = await case.pay(6000)
     status = await case.status()
-    assert (status.phase, status.payments.received, status.payments.invoiced) == (Phase.PREPARING, 6000, 5400)
+    assert (status.phase, status.payments.received, status.payments.invoiced) == (Phase.PREPARING, 5400, 5400)
+    assert await stands(money) == (DepositState.SUSPENSE, case.id, Suspense.OVER)
+    assert (await money.row()).remainder == 600
 
 
 @course

@@ -53,8 +53,6 @@ async def test_documents_that_lapsed_are_asked_for_again(world: World) -> None:
 async def test_a_fee_that_lapsed_may_be_paid_again(world: World) -> None:
     case = await lapsed_for_payment(world)
     before = (await case.status()).invoice_number
-    late = await case.pay(5400)
-    assert (await late.status()).suspense_reason == "late"
     await case.reopen()
     status = await case.status()
     assert (status.phase, status.invoice_number) == (Phase.AWAITING_PAYMENT, before)
@@ -63,7 +61,19 @@ async def test_a_fee_that_lapsed_may_be_paid_again(world: World) -> None:
         invoice = await invoices.of_request(conn, case.id)
     assert invoice is not None
     assert (invoice.state, invoice.due_on) == ("open", status.deadlines[0].on)
-    await late.assign(case)
+    await case.pay(5400)
+    await case.reach(Phase.RETAINED)
+    assert (await case.status()).outcome is Outcome.GRANTED
+
+
+@course
+async def test_what_was_paid_too_late_counts_once_the_request_is_reopened(world: World) -> None:
+    case = await lapsed_for_payment(world)
+    late = await case.pay(5400)
+    assert (await late.status()).suspense_reason == "late"
+    await case.reopen()
+    assert (await case.status()).phase is Phase.PREPARING
+    assert (await late.row()).request_id == case.id
     await case.reach(Phase.RETAINED)
     assert (await case.status()).outcome is Outcome.GRANTED
 

@@ -47,6 +47,7 @@ INVOICE = InvoiceRow(
     tax=400,
     tax_rate=8,
     state="open",
+    moved_on=date(2018, 11, 5),
 )
 FINDING = Finding(
     code=FindingCode.STALE,

@@ -1,0 +1,275 @@
+"""Allocations: which yen of a deposit are credited to which request (§5(2)(6)).
+
+Nothing is credited twice: whoever moves money locks the invoices it moves to or from, in the order of their
+numbers, and then the deposit, and looks again at what is left. An allocation is never deleted, only reversed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from policy.refusals import Code, Refusal
+from policy.roles import Act
+from records import audit, deposits, errands, invoices, staff
+from records.deposits import YEN, DepositRow, DepositState, Match, Suspense, case_id, is_live
+from records.errands import ErrandKind, NewErrand
+from records.invoices import InvoiceRow
+from records.requests import find as find_request
+from records.tables import allocations
+from records.tables import deposits as deposit_rows
+from records.tables import invoices as invoice_rows
+
+
+@dataclass(frozen=True)
+class Part:
+    """So many yen of a deposit for one request."""
+
+    request_id: str
+    amount: int
+
+
+@dataclass(frozen=True)
+class Payments:
+    """What a request owes and what arrived for it, in yen. ``deposits`` are the ids of those that counted."""
+
+    invoiced: int
+    received: int
+    paid: bool
+    deposits: tuple[str, ...]
+
+
+async def payments(conn: AsyncConnection, request_id: str) -> Payments:
+    """What was invoiced and received for a request; all zero where nothing was invoiced.
+
+    For an invoice that was closed unpaid this is what had been received by then.
+    """
+    invoice = await invoices.of_request(conn, request_id)
+    if invoice is None:
+        return Payments(0, 0, False, ())
+    found = await invoices.contributions(conn, request_id)
+    return Payments(
+        invoiced=invoice.total,
+        received=sum(amount for _, amount in found),
+        paid=invoice.state == "paid",
+        deposits=tuple(deposit_id for deposit_id, _ in found),
+    )
+
+
+async def assign(
+    conn: AsyncConnection,
+    source: str,
+    deposit_id: str,
+    request_id: str,
+    by: str,
+    on: date | None = None,
+) -> Match:
+    """Credit what is left of a deposit to the open invoice of a request, as far as that needs it; audited.
+
+    ``on`` is the day of the clerk's decision, the deposit's own day by default. Doing it again changes
+    nothing. Raises ``Refusal``: deposit_not_assignable when nothing is left, it is in another currency, or
+    the request has no open invoice; unknown_deposit, unknown_request.
+    """
+    await find_request(conn, request_id)
+    invoice = await invoices.locked_of(conn, request_id)
+    deposit = await deposits.locked(conn, source, deposit_id)
+    needed = await _needed(conn, invoice)
+    if invoice is None or needed == 0 or not _may_pay(deposit):
+        if request_id in deposit.requests and deposit.state is not DepositState.CANCELLED:
+            return deposit.match  # the repeat of an act that was done
+        raise _not_assignable(deposit, invoice)
+    amount = min(deposit.remainder, needed)
+    credited = await credit(
+        conn, deposit, invoice, amount, by=by, on=on or deposit.day, act="deposit_assigned"
+    )
+    return credited.match
+
+
+async def split(
+    conn: AsyncConnection, source: str, deposit_id: str, parts: Sequence[Part], *, by: str, on: date
+) -> DepositRow:
+    """Credit parts of what is left of a deposit to several requests, all of them or none; audited.
+
+    The rest stays in suspense. The same split again changes nothing. Raises ``Refusal``: unknown_staff,
+    wrong_role, malformed, unknown_deposit, unknown_request, deposit_not_assignable when a part is more than
+    its invoice needs or all are more than is left.
+    """
+    await staff.require(conn, by, Act.SPLIT_DEPOSIT)
+    wanted = {part.request_id: part.amount for part in parts}
+    if not parts or len(wanted) < len(parts) or min(wanted.values()) <= 0:
+        raise Refusal(Code.MALFORMED, "a split names different requests, each with an amount above zero")
+    for request_id in wanted:
+        await find_request(conn, request_id)
+    found = await invoices.locked_all(conn, invoice_rows.c.request_id.in_(list(wanted)))
+    deposit = await deposits.locked(conn, source, deposit_id)
+    if wanted.items() <= (await _live(conn, deposit)).items():
+        return deposit
+    if not _may_pay(deposit) or sum(wanted.values()) > deposit.remainder:
+        raise Refusal(
+            Code.DEPOSIT_NOT_ASSIGNABLE,
+            f"the parts come to {sum(wanted.values()):,}; of the deposit {deposit.remainder:,} are left",
+        )
+    open_ones = {invoice.request_id: invoice for invoice in found if invoice.state == "open"}
+    for request_id, amount in wanted.items():
+        needed = await _needed(conn, open_ones.get(request_id))
+        if amount > needed:
+            raise Refusal(
+                Code.DEPOSIT_NOT_ASSIGNABLE,
+                f"{request_id} has room for {needed:,}, not for {amount:,}",
+                clause="§5(2)(6)",
+            )
+    for request_id, amount in sorted(wanted.items()):
+        deposit = await credit(
+            conn,
+            deposit,
+            open_ones[request_id],
+            amount,
+            by=by,
+            on=on,
+            act="deposit_split",
+            rest=Suspense.SPLIT,
+        )
+    await errands.add(conn, *told_of(deposit))
+    return deposit
+
+
+async def dismiss_twin(
+    conn: AsyncConnection, source: str, deposit_id: str, *, by: str, on: date
+) -> DepositRow:
+    """Strike out a deposit that tells once more of money another source told of; audited.
+
+    Doing it again changes nothing. Raises ``Refusal``: unknown_staff, wrong_role, unknown_deposit,
+    deposit_not_assignable when it is no twin or some of it is moved already.
+    """
+    await staff.require(conn, by, Act.DISMISS_TWIN)
+    deposit = await deposits.locked(conn, source, deposit_id)
+    is_twin = deposit.suspense_reason is Suspense.TWIN
+    if deposit.state is DepositState.CANCELLED and is_twin:
+        return deposit
+    if not is_twin or deposit.remainder != deposit.amount:
+        raise Refusal(
+            Code.DEPOSIT_NOT_ASSIGNABLE, "only a whole deposit in suspense as a twin can be dismissed"
+        )
+    await strike_out(conn, deposit, on=on)
+    await audit.append(conn, case_id(source, deposit_id), actor=by, act="deposit_twin_dismissed")
+    await errands.add(conn, NewErrand(ErrandKind.TAKEN_BACK, source, deposit_id))
+    return await deposits.find(conn, source, deposit_id)
+
+
+async def credit(
+    conn: AsyncConnection,
+    deposit: DepositRow,
+    invoice: InvoiceRow,
+    amount: int,
+    *,
+    by: str,
+    on: date,
+    act: str,
+    rest: Suspense = Suspense.OVER,
+) -> DepositRow:
+    """Credit yen of a locked deposit to a locked, open invoice that needs them; audited in both trails.
+
+    It counts from ``on``, or from the last day on which either moved. What is left waits for the reason
+    ``rest``.
+    """
+    day = max(on, deposit.moved_on, invoice.moved_on)
+    last = select(func.coalesce(func.max(allocations.c.seq), 0)).where(_of(deposit))
+    await conn.execute(
+        insert(allocations).values(
+            source=deposit.source,
+            deposit_id=deposit.deposit_id,
+            seq=(await conn.scalar(last) or 0) + 1,
+            request_id=invoice.request_id,
+            amount=amount,
+            by=by,
+            on=day,
+        )
+    )
+    await invoices.settle(conn, {invoice.number: day})
+    is_rest = amount < deposit.remainder
+    moved = await deposits.restate(
+        conn, deposit.source, deposit.deposit_id, on=day, reason=rest if is_rest else None
+    )
+    for case in (case_id(deposit.source, deposit.deposit_id), invoice.request_id):
+        await audit.append(conn, case, actor=by, act=act, detail=told(deposit, invoice.request_id, amount))
+    return moved
+
+
+async def reverse(
+    conn: AsyncConnection, deposit: DepositRow, request_id: str, *, on: date, credit_note: str | None
+) -> int:
+    """Take back what a locked deposit credits to a request whose invoice is locked; answers how many yen."""
+    reversed = await conn.execute(
+        update(allocations)
+        .where(_of(deposit), allocations.c.request_id == request_id, is_live())
+        .values(reversed_on=on, reversed_with=credit_note)
+        .returning(allocations.c.amount)
+    )
+    return sum(reversed.scalars())
+
+
+async def strike_out(conn: AsyncConnection, deposit: DepositRow, *, on: date) -> None:
+    """Mark a locked deposit of which nothing is credited any more as one that is not there."""
+    day = max(on, deposit.moved_on)
+    await conn.execute(
+        update(deposit_rows)
+        .where(deposits.is_deposit(deposit.source, deposit.deposit_id))
+        .values(state=DepositState.CANCELLED, cancelled_on=day, moved_on=day)
+    )
+
+
+def told(deposit: DepositRow, request_id: str, amount: int) -> audit.Detail:
+    """What the audit trails say of yen moved between a deposit and a request."""
+    return {
+        "source": deposit.source,
+        "deposit": deposit.deposit_id,
+        "request": request_id,
+        "amount": amount,
+    }
+
+
+def told_of(deposit: DepositRow) -> list[NewErrand]:
+    """Who is to be told where a deposit stands: the requests it pays, and a clerk where some of it waits."""
+    key = deposit.source, deposit.deposit_id
+    new = [NewErrand(ErrandKind.PAID, *key, request_id) for request_id in deposit.requests]
+    waits = [NewErrand(ErrandKind.SUSPENSE, *key)] if deposit.state is DepositState.SUSPENSE else []
+    return new + waits
+
+
+async def _needed(conn: AsyncConnection, invoice: InvoiceRow | None) -> int:
+    """How many yen a locked invoice still needs; none unless it is open."""
+    if invoice is None or invoice.state != "open":
+        return 0
+    return invoice.total - (await invoices.credited(conn, [invoice.request_id])).get(invoice.request_id, 0)
+
+
+async def _live(conn: AsyncConnection, deposit: DepositRow) -> dict[str, int]:
+    rows = await conn.execute(
+        select(allocations.c.request_id, func.sum(allocations.c.amount))
+        .where(_of(deposit), is_live())
+        .group_by(allocations.c.request_id)
+    )
+    return {request_id: int(amount) for request_id, amount in rows}
+
+
+def _may_pay(deposit: DepositRow) -> bool:
+    waits = deposit.state in (DepositState.SETTLED, DepositState.SUSPENSE)
+    return waits and deposit.remainder > 0 and deposit.currency == YEN
+
+
+def _not_assignable(deposit: DepositRow, invoice: InvoiceRow | None) -> Refusal:
+    if not _may_pay(deposit):
+        return Refusal(
+            Code.DEPOSIT_NOT_ASSIGNABLE, f"only yen in suspense can be assigned; this is {deposit.state}"
+        )
+    return Refusal(
+        Code.DEPOSIT_NOT_ASSIGNABLE,
+        f"the request has no open invoice{'' if invoice is None else f': it is {invoice.state}'}",
+        clause="§5(2)(6)",
+    )
+
+
+def _of(deposit: DepositRow) -> ColumnElement[bool]:
+    return (allocations.c.source == deposit.source) & (allocations.c.deposit_id == deposit.deposit_id)

@@ -1,0 +1,133 @@
+"""Invoices that are closed unpaid, and those that count again (§5(2)(6)).
+
+Closing an invoice credits it with a credit note; what was paid towards it is set free and waits in suspense
+to go back. When its request is reopened, the credit note is reversed by another and those yen count again,
+and so does what came in too late meanwhile.
+"""
+
+from datetime import date
+from typing import Literal
+
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from policy.refusals import Code, Refusal
+from records import audit, credit_notes, deposits, errands, invoices
+from records.allocations import credit, reverse, told, told_of
+from records.credit_notes import Reason
+from records.deposits import YEN, DepositState, Suspense, case_id, is_live
+from records.errands import ErrandKind, NewErrand
+from records.invoices import InvoiceRow
+from records.tables import allocations
+from records.tables import deposits as deposit_rows
+
+
+async def close_invoice(
+    conn: AsyncConnection, request_id: str, state: Literal["lapsed", "cancelled"], *, on: date
+) -> None:
+    """End an open invoice without payment; one that is paid, closed or was never issued stays as it is.
+
+    Audited in the trails of the request and of each deposit that is set free.
+    """
+    invoice = await invoices.locked_of(conn, request_id)
+    if invoice is None or invoice.state != "open":
+        return
+    paying = (allocations.c.request_id == request_id) & is_live()
+    freed = [await deposits.locked(conn, *key) for key in await _keys(conn, paying)]
+    day = max(on, invoice.moved_on, *(deposit.moved_on for deposit in freed))
+    reason = Reason.LAPSED if state == "lapsed" else Reason.WITHDRAWN
+    note = await credit_notes.issue(conn, invoice, on=day, reason=reason)
+    await invoices.end(conn, invoice, state, on=day)
+    for deposit in freed:
+        key = deposit.source, deposit.deposit_id
+        amount = await reverse(conn, deposit, request_id, on=day, credit_note=note.number)
+        await deposits.restate(conn, *key, on=day, reason=Suspense.LAPSED)
+        for case in (case_id(*key), request_id):
+            await audit.append(
+                conn,
+                case,
+                actor=audit.AUTOMATIC,
+                act="deposit_set_free",
+                detail={**told(deposit, request_id, amount), "reason": reason},
+            )
+        await errands.add(conn, NewErrand(ErrandKind.SUSPENSE, *key))
+
+
+async def reopen(conn: AsyncConnection, request_id: str, *, due_on: date, on: date) -> InvoiceRow:
+    """Let a lapsed invoice be paid until another day, and credit it with what came in for it; audited.
+
+    An invoice that is open or paid stays as it is: again changes nothing. Raises ``Refusal``: not_lapsed
+    where it was cancelled or none was issued.
+    """
+    invoice = await invoices.locked_of(conn, request_id)
+    if invoice is None or invoice.state == "cancelled":
+        raise Refusal(Code.NOT_LAPSED, "the request has no invoice that lapsed")
+    if invoice.state != "lapsed":
+        return invoice
+    day = max(on, invoice.moved_on)
+    note = await credit_notes.reverse(conn, invoice, on=day)
+    await invoices.begin_again(conn, invoice, due_on=due_on, on=day)
+    freed = {} if note is None else await _freed(conn, note.number)
+    late = deposit_rows.c.suspense_reason.in_([Suspense.LATE]) & _means(invoice)
+    for key in sorted({*freed, *await _deposit_keys(conn, late)}):
+        deposit = await deposits.locked(conn, *key)
+        counts = await invoices.locked_of(conn, request_id)
+        assert counts is not None  # it is locked
+        credited = (await invoices.credited(conn, [request_id])).get(request_id, 0)
+        amount = min(deposit.remainder, counts.total - credited, freed.get(key, deposit.amount))
+        if amount > 0 and deposit.currency == YEN:
+            moved = await credit(
+                conn, deposit, counts, amount, by=audit.AUTOMATIC, on=day, act="deposit_counts_again"
+            )
+            await errands.add(conn, *told_of(moved))
+    await audit.append(
+        conn,
+        request_id,
+        actor=audit.AUTOMATIC,
+        act="invoice_reopened",
+        detail={"invoice": invoice.number, "due_on": due_on.isoformat()},
+    )
+    reopened = await invoices.of_request(conn, request_id)
+    assert reopened is not None
+    return reopened
+
+
+def _means(invoice: InvoiceRow) -> ColumnElement[bool]:
+    """Whether the payer of a deposit meant this invoice."""
+    return or_(
+        deposit_rows.c.account_invoice == invoice.number,
+        deposit_rows.c.payment_reference == invoice.payment_reference,
+        deposit_rows.c.invoice_number == invoice.number,
+    )
+
+
+async def _keys(conn: AsyncConnection, condition: ColumnElement[bool]) -> list[tuple[str, str]]:
+    rows = await conn.execute(
+        select(allocations.c.source, allocations.c.deposit_id)
+        .where(condition)
+        .distinct()
+        .order_by(allocations.c.source, allocations.c.deposit_id)
+    )
+    return [(source, deposit_id) for source, deposit_id in rows]
+
+
+async def _deposit_keys(conn: AsyncConnection, condition: ColumnElement[bool]) -> list[tuple[str, str]]:
+    rows = await conn.execute(
+        select(deposit_rows.c.source, deposit_rows.c.deposit_id).where(
+            deposit_rows.c.state == DepositState.SUSPENSE, condition
+        )
+    )
+    return [(source, deposit_id) for source, deposit_id in rows]
+
+
+async def _freed(conn: AsyncConnection, credit_note: str) -> dict[tuple[str, str], int]:
+    """The yen of each deposit that were set free with a credit note."""
+    rows = await conn.execute(
+        select(allocations.c.source, allocations.c.deposit_id, allocations.c.amount).where(
+            allocations.c.reversed_with == credit_note
+        )
+    )
+    freed: dict[tuple[str, str], int] = {}
+    for source, deposit_id, amount in rows:
+        freed[source, deposit_id] = freed.get((source, deposit_id), 0) + amount
+    return freed

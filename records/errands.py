@@ -1,0 +1,76 @@
+"""Errands: who is still to be told of a deposit.
+
+Each is written in the transaction of what happened, so that word of it gets out however often the way there
+breaks; telling twice does no harm, because whoever is told reads the ledger.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from records.tables import errands
+
+
+class ErrandKind(StrEnum):
+    """``paid``: the request is credited; ``suspense``: something of the deposit waits for a clerk;
+    ``taken_back``: the bank took it back, from the request where there is one.
+    """
+
+    PAID = "paid"
+    SUSPENSE = "suspense"
+    TAKEN_BACK = "taken_back"
+
+
+@dataclass(frozen=True)
+class NewErrand:
+    """An errand to be run."""
+
+    kind: ErrandKind
+    source: str
+    deposit_id: str
+    request_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Errand:
+    """An errand that is to be run, ``id`` in the order they came up."""
+
+    id: int
+    kind: ErrandKind
+    source: str
+    deposit_id: str
+    request_id: str | None
+
+
+async def add(conn: AsyncConnection, *new: NewErrand) -> None:
+    """Note errands, to be run once the transaction is committed."""
+    if new:
+        await conn.execute(insert(errands), [vars(errand) for errand in new])
+
+
+async def pending(conn: AsyncConnection, limit: int = 100) -> list[Errand]:
+    """The oldest errands that are not done."""
+    rows = await conn.execute(
+        select(errands.c.id, errands.c.kind, errands.c.source, errands.c.deposit_id, errands.c.request_id)
+        .where(errands.c.done_at.is_(None))
+        .order_by(errands.c.id)
+        .limit(limit)
+    )
+    return [Errand(row.id, ErrandKind(row.kind), row.source, row.deposit_id, row.request_id) for row in rows]
+
+
+async def count_pending(conn: AsyncConnection) -> int:
+    """How many errands are not done."""
+    return await conn.scalar(select(func.count()).where(errands.c.done_at.is_(None))) or 0
+
+
+async def done(conn: AsyncConnection, ids: Iterable[int]) -> None:
+    """These errands are done; again changes nothing."""
+    await conn.execute(
+        update(errands)
+        .where(errands.c.id.in_(list(ids)), errands.c.done_at.is_(None))
+        .values(done_at=func.now())
+    )
