@@ -281,12 +281,18 @@ class DepositKey(Message):
 
 
 class DepositMatch(Message):
-    """Where a deposit belongs: a request or several, or suspense with the reason, or both in parts."""
+    """Where a deposit belongs: a request or several, or suspense with the reason, or both in parts.
+
+    What is in suspense is to be cleared by ``due_on``; until then there is a reminder every ``remind_every``
+    days.
+    """
 
     state: str
     request_id: str | None = None
     suspense_reason: str | None = None
     requests: tuple[str, ...] = ()
+    due_on: date | None = None
+    remind_every: int = 14
 
 
 class Assignment(Message):
@@ -300,12 +306,42 @@ class Assignment(Message):
     key: str
 
 
+class RefundToPropose(Message):
+    """An accounts clerk proposes to give back what is left of a deposit, or `amount` yen of it, to the
+    account that is sealed under `account_id`.
+    """
+
+    source: str
+    deposit_id: str
+    amount: Yen | None = None
+    account_id: str
+    by: str
+    on: date
+    key: str
+
+
+class RefundProposed(Message):
+    """The refund that another person is to approve, and where its deposit stands now."""
+
+    number: str
+    match: DepositMatch
+
+
 class SuspenseNotice(Message):
-    """A deposit still waits for a clerk: the `reminder`-th time of saying so."""
+    """A deposit still waits for a clerk: the `reminder`-th time of saying so, or it is `overdue`."""
 
     source: str
     deposit_id: str
     reminder: int
+    overdue: bool = False
+
+
+class FeeToReturn(Message):
+    """Services whose data was not disclosed: no fee is due for them, and what was paid of it goes back."""
+
+    request_id: str
+    on: date
+    services: tuple[str, ...]
 
 
 # ── letters ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -329,6 +365,7 @@ class LetterOrder(Message):
     note_id: str | None = None
     standing_end: StandingEnd | None = None
     duplicate_of: str | None = None
+    received: Yen | None = None  # what was paid of the fee by then
 
 
 class LetterQueued(Message):

@@ -39,6 +39,7 @@ class Terms(BaseModel):
     deficiency_reminder: int
     payment: int
     payment_reminder: int
+    shortfall: int
     response_business_days: int
     extension_business_days: int
     extensions: int
@@ -65,6 +66,7 @@ class Terms(BaseModel):
             deficiency_reminder=deadlines.deficiency.reminder_after_days,
             payment=deadlines.payment.days,
             payment_reminder=deadlines.payment.reminder_after_days,
+            shortfall=deadlines.shortfall.days,
             response_business_days=deadlines.response.business_days,
             extension_business_days=deadlines.extension.business_days,
             extensions=deadlines.extension.times,
@@ -105,6 +107,11 @@ def payment_due(terms: Terms, invoice_queued_on: date) -> date:
 def payment_reminder(terms: Terms, invoice_queued_on: date) -> date:
     """The day on which the requester is reminded of the fee."""
     return invoice_queued_on + timedelta(days=terms.payment_reminder)
+
+
+def rest_due(terms: Terms, due: date, letter_queued_on: date) -> date:
+    """The last day on which the rest of a fee may arrive that was to be paid by ``due``."""
+    return max(due, letter_queued_on + timedelta(days=terms.shortfall))
 
 
 def response_due(terms: Terms, clock_started_on: date) -> date:

@@ -40,6 +40,9 @@ class Code(StrEnum):
     DEPOSIT_NOT_ASSIGNABLE = "deposit_not_assignable"
     NOT_REFUNDABLE = "not_refundable"
     REFUND_STATE = "refund_state"
+    NOTHING_PAID = "nothing_paid"
+    BANK_FILE_REFUSED = "bank_file_refused"
+    TOO_MANY_NOTICES = "too_many_notices"
     NOTICE_CONFLICT = "notice_conflict"
     NOT_AUTHENTIC = "not_authentic"
 
@@ -65,6 +68,7 @@ _EXIT_STATUS = {
     Code.BAD_TRACKING_NUMBER: 2,
     Code.UNKNOWN_SERVICE: 2,
     Code.REASON_REQUIRED: 2,
+    Code.BANK_FILE_REFUSED: 2,
     Code.NOT_FOUND: 4,
     Code.UNKNOWN_REQUEST: 4,
     Code.UNKNOWN_LETTER: 4,
@@ -73,6 +77,7 @@ _EXIT_STATUS = {
     Code.UNKNOWN_DOCUMENT: 4,
     Code.UNKNOWN_PACK: 4,
     Code.SERVICE_UNREACHABLE: 5,
+    Code.TOO_MANY_NOTICES: 5,
     Code.HOME_IN_USE: 5,
 }
 

@@ -40,6 +40,7 @@ class Act(StrEnum):
     PLACE_HOLD = "place_hold"
     RELEASE_HOLD = "release_hold"
     ASSIGN_DEPOSIT = "assign_deposit"
+    UNASSIGN_DEPOSIT = "unassign_deposit"
     SPLIT_DEPOSIT = "split_deposit"
     DISMISS_TWIN = "dismiss_twin"
     IMPORT_DEPOSITS = "import_deposits"
@@ -50,6 +51,8 @@ class Act(StrEnum):
     REJECT_REFUND = "reject_refund"
     WRITE_REFUNDS = "write_refunds"
     RECORD_REFUND = "record_refund"
+    SEND_RECEIPT = "send_receipt"
+    SHOW_BOOKS = "show_books"
     IMPORT_HOLDINGS = "import_holdings"
     SHOW_HOLDINGS = "show_holdings"
     SHOW_REQUEST = "show_request"
@@ -87,6 +90,7 @@ ROLES_FOR: Mapping[Act, frozenset[Role]] = MappingProxyType(
         Act.PLACE_HOLD: frozenset({Role.MANAGER}),
         Act.RELEASE_HOLD: frozenset({Role.MANAGER}),
         Act.ASSIGN_DEPOSIT: frozenset({Role.ACCOUNTS}),
+        Act.UNASSIGN_DEPOSIT: frozenset({Role.ACCOUNTS}),
         Act.SPLIT_DEPOSIT: frozenset({Role.ACCOUNTS}),
         Act.DISMISS_TWIN: frozenset({Role.ACCOUNTS}),
         Act.IMPORT_DEPOSITS: frozenset({Role.ACCOUNTS}),
@@ -97,6 +101,8 @@ ROLES_FOR: Mapping[Act, frozenset[Role]] = MappingProxyType(
         Act.REJECT_REFUND: frozenset({Role.ACCOUNTS, Role.MANAGER}),
         Act.WRITE_REFUNDS: frozenset({Role.ACCOUNTS}),
         Act.RECORD_REFUND: frozenset({Role.ACCOUNTS}),
+        Act.SEND_RECEIPT: frozenset({Role.ACCOUNTS, Role.OFFICER}),
+        Act.SHOW_BOOKS: frozenset({Role.ACCOUNTS, Role.MANAGER, Role.AUDITOR}),
         Act.IMPORT_HOLDINGS: frozenset({Role.MANAGER}),
         Act.SHOW_HOLDINGS: frozenset({Role.OFFICER, Role.APPROVER, Role.MANAGER}),
         Act.SHOW_REQUEST: _EVERYBODY,

@@ -232,6 +232,16 @@ class RequesterDeadline(Rule):
         return self
 
 
+class Shortfall(Rule):
+    """For how many days at least after the rest of a fee is asked for it may arrive."""
+
+    days: _Days
+
+
+class SuspenseDeadline(RequesterDeadline):
+    """Within how many days accounts clear a deposit that matches nothing, and how often they are reminded."""
+
+
 class ResponseDeadline(Rule):
     """Within how many business days of clock time the company responds."""
 
@@ -288,6 +298,8 @@ class Deadlines(PackPart):
     form: FormDeadline
     deficiency: RequesterDeadline
     payment: RequesterDeadline
+    shortfall: Shortfall
+    suspense: SuspenseDeadline
     response: ResponseDeadline
     extension: Extension
     returned_mail: ReturnedMail

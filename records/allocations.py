@@ -15,7 +15,7 @@ from policy.refusals import Code, Refusal
 from policy.roles import Act
 from records import audit, deposits, errands, invoices, staff
 from records.deposits import YEN, DepositRow, DepositState, Match, Suspense, case_id, is_live
-from records.errands import ErrandKind, NewErrand
+from records.errands import NewErrand
 from records.invoices import InvoiceRow
 from records.requests import find as find_request
 from records.tables import allocations
@@ -154,7 +154,7 @@ async def dismiss_twin(
         )
     await strike_out(conn, deposit, on=on)
     await audit.append(conn, case_id(source, deposit_id), actor=by, act="deposit_twin_dismissed")
-    await errands.add(conn, NewErrand(ErrandKind.TAKEN_BACK, source, deposit_id))
+    await errands.add(conn, NewErrand(source, deposit_id))
     return await deposits.find(conn, source, deposit_id)
 
 
@@ -231,11 +231,9 @@ def told(deposit: DepositRow, request_id: str, amount: int) -> audit.Detail:
 
 
 def told_of(deposit: DepositRow) -> list[NewErrand]:
-    """Who is to be told where a deposit stands: the requests it pays, and a clerk where some of it waits."""
+    """Who is to be told where a deposit stands: the requests it pays, and its own workflow."""
     key = deposit.source, deposit.deposit_id
-    new = [NewErrand(ErrandKind.PAID, *key, request_id) for request_id in deposit.requests]
-    waits = [NewErrand(ErrandKind.SUSPENSE, *key)] if deposit.state is DepositState.SUSPENSE else []
-    return new + waits
+    return [*(NewErrand(*key, request_id) for request_id in deposit.requests), NewErrand(*key)]
 
 
 async def _needed(conn: AsyncConnection, invoice: InvoiceRow | None) -> int:

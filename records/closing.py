@@ -16,7 +16,7 @@ from records import audit, credit_notes, deposits, errands, invoices
 from records.allocations import credit, reverse, told, told_of
 from records.credit_notes import Reason
 from records.deposits import YEN, DepositState, Suspense, case_id, is_live
-from records.errands import ErrandKind, NewErrand
+from records.errands import NewErrand
 from records.invoices import InvoiceRow
 from records.tables import allocations
 from records.tables import deposits as deposit_rows
@@ -50,7 +50,7 @@ async def close_invoice(
                 act="deposit_set_free",
                 detail={**told(deposit, request_id, amount), "reason": reason},
             )
-        await errands.add(conn, NewErrand(ErrandKind.SUSPENSE, *key))
+        await errands.add(conn, NewErrand(*key))
 
 
 async def reopen(conn: AsyncConnection, request_id: str, *, due_on: date, on: date) -> InvoiceRow:

@@ -1,12 +1,12 @@
 """Errands: who is still to be told of a deposit.
 
 Each is written in the transaction of what happened, so that word of it gets out however often the way there
-breaks; telling twice does no harm, because whoever is told reads the ledger.
+breaks; telling twice does no harm, because whoever is told reads the ledger. An errand with a request goes to
+that request; one without goes to the deposit's own workflow, which watches over what waits in suspense.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,21 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from records.tables import errands
 
 
-class ErrandKind(StrEnum):
-    """``paid``: the request is credited; ``suspense``: something of the deposit waits for a clerk;
-    ``taken_back``: the bank took it back, from the request where there is one.
-    """
-
-    PAID = "paid"
-    SUSPENSE = "suspense"
-    TAKEN_BACK = "taken_back"
-
-
 @dataclass(frozen=True)
 class NewErrand:
     """An errand to be run."""
 
-    kind: ErrandKind
     source: str
     deposit_id: str
     request_id: str | None = None
@@ -39,7 +28,6 @@ class Errand:
     """An errand that is to be run, ``id`` in the order they came up."""
 
     id: int
-    kind: ErrandKind
     source: str
     deposit_id: str
     request_id: str | None
@@ -52,14 +40,15 @@ async def add(conn: AsyncConnection, *new: NewErrand) -> None:
 
 
 async def pending(conn: AsyncConnection, limit: int = 100) -> list[Errand]:
-    """The oldest errands that are not done."""
+    """The oldest errands that are not done and that nobody else is running: they are this transaction's."""
     rows = await conn.execute(
-        select(errands.c.id, errands.c.kind, errands.c.source, errands.c.deposit_id, errands.c.request_id)
+        select(errands.c.id, errands.c.source, errands.c.deposit_id, errands.c.request_id)
         .where(errands.c.done_at.is_(None))
         .order_by(errands.c.id)
         .limit(limit)
+        .with_for_update(skip_locked=True)
     )
-    return [Errand(row.id, ErrandKind(row.kind), row.source, row.deposit_id, row.request_id) for row in rows]
+    return [Errand(row.id, row.source, row.deposit_id, row.request_id) for row in rows]
 
 
 async def count_pending(conn: AsyncConnection) -> int:

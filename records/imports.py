@@ -17,10 +17,11 @@ from policy.checkdigits import find_payment_reference
 from policy.deposit import NoticeType
 from policy.vocabulary import RecordClass
 from records import audit, errands, invoices
+from records.allocations import told_of
 from records.cancelling import take_back
 from records.deposits import YEN, DepositState, case_id, is_deposit, standing
 from records.encoding import canonical_json
-from records.errands import ErrandKind, NewErrand
+from records.errands import NewErrand
 from records.locks import lock
 from records.matching import Decision, decide, find_invoice_number
 from records.tables import allocations, deposits
@@ -248,10 +249,10 @@ async def _insert(
                 "amount": decision.credit,
             }
             trail += [audit.Entry(case, by, "deposit_matched", detail) for case in (new.case, request_id)]
-            tell.append(NewErrand(ErrandKind.PAID, new.source, new.deposit_id, request_id))
+            tell.append(NewErrand(new.source, new.deposit_id, request_id))
         if decision.reason is not None:
             trail.append(audit.Entry(new.case, by, "deposit_in_suspense", {"reason": decision.reason}))
-            tell.append(NewErrand(ErrandKind.SUSPENSE, new.source, new.deposit_id))
+            tell.append(NewErrand(new.source, new.deposit_id))
         deposit_values.append(
             {
                 **key,
@@ -314,11 +315,7 @@ async def _record_taken_back(
         )
     else:
         taken = await take_back(conn, source, record.deposit_id, on=record.day)
-        told_to = taken.requests or (None,)
-        await errands.add(
-            conn,
-            *(NewErrand(ErrandKind.TAKEN_BACK, source, record.deposit_id, request) for request in told_to),
-        )
+        await errands.add(conn, *told_of(taken))
     await audit.append(
         conn,
         case,

@@ -23,7 +23,7 @@ from policy.roles import Act
 from policy.vocabulary import RecordClass
 from records import audit, deposits, errands, staff
 from records.deposits import YEN, DepositRow, DepositState, case_id
-from records.errands import ErrandKind, NewErrand
+from records.errands import NewErrand
 from records.locks import lock
 from records.numbers import next_number
 from records.tables import refund_files, refunds
@@ -416,7 +416,7 @@ async def _end(
     ended = await _change(conn, refund, by, act, state=RefundState.REJECTED, rejected_on=day)
     if deposit.state is not DepositState.CANCELLED:
         await deposits.restate(conn, deposit.source, deposit.deposit_id, on=day)
-        await errands.add(conn, NewErrand(ErrandKind.SUSPENSE, deposit.source, deposit.deposit_id))
+        await errands.add(conn, NewErrand(deposit.source, deposit.deposit_id))
     return ended
 
 

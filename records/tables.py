@@ -369,14 +369,12 @@ errands = Table(
     "errands",  # who is still to be told of a deposit: written with what happened, done once it is told
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    Column("kind", String(16), nullable=False),
     Column("source", String(32), nullable=False),
     Column("deposit_id", String(64), nullable=False),
-    Column("request_id", String(20)),
+    Column("request_id", String(20)),  # who is told; the deposit's own workflow where it is null
     Column("done_at", DateTime(timezone=True)),
     _now(),
     ForeignKeyConstraint(["source", "deposit_id"], ["deposits.source", "deposits.deposit_id"]),
-    CheckConstraint("kind in ('paid', 'suspense', 'taken_back')", name="kind"),
     Index(None, "source", "deposit_id"),
     Index("ix_errands_pending", "id", postgresql_where="done_at is null"),
 )

@@ -131,7 +131,6 @@ def upgrade() -> None:
     op.create_table(
         "errands",
         sa.Column("id", sa.BigInteger(), sa.Identity(), nullable=False),
-        sa.Column("kind", sa.String(16), nullable=False),
         sa.Column("source", sa.String(32), nullable=False),
         sa.Column("deposit_id", sa.String(64), nullable=False),
         sa.Column("request_id", sa.String(20)),
@@ -139,7 +138,6 @@ def upgrade() -> None:
         _recorded_at(),
         sa.PrimaryKeyConstraint("id", name="pk_errands"),
         _of_deposit("errands"),
-        sa.CheckConstraint("kind in ('paid', 'suspense', 'taken_back')", name=op.f("ck_errands_kind")),
     )
     op.create_index("ix_errands_source_deposit_id", "errands", ["source", "deposit_id"])
     op.create_index("ix_errands_pending", "errands", ["id"], postgresql_where=sa.text("done_at is null"))
