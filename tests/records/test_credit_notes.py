@@ -6,15 +6,13 @@ from datetime import date
 import pytest
 
 from policy.refusals import Code, Refusal
-from records import audit, credit_notes, errands, invoices, ledger, refunds, staff
+from records import audit, credit_notes, errands, invoices, ledger, staff
 from records.closing import close_invoice, reopen
 from records.credit_notes import CreditNote, Reason
 from records.database import Database
-from records.errands import ErrandKind
 from records.ledger import DepositState, Match, Suspense
 from runtime.keys import Keyring
 from tests.records.money import (
-    ACCOUNT,
     ON,
     REFERENCE,
     balanced,
@@ -22,6 +20,7 @@ from tests.records.money import (
     invoice,
     invoice_state,
     invoiced,
+    propose_refund,
     record,
 )
 
@@ -63,8 +62,8 @@ async def test_what_was_paid_in_part_is_set_free_when_the_invoice_lapses(
     async with db.begin() as conn:
         # what the letter says will be given back
         assert await ledger.payments(conn, request_id) == ledger.Payments(5400, 3000, False, ("B1", "B2"))
-        told = [(each.kind, each.deposit_id) for each in await errands.pending(conn)]
-        assert told[2:] == [(ErrandKind.SUSPENSE, "B1"), (ErrandKind.SUSPENSE, "B2")]
+        told = [(each.deposit_id, each.request_id) for each in await errands.pending(conn)]
+        assert told[2:] == [("B1", None), ("B2", None)]
         acts = [event.act for event in await audit.events(conn, request_id)]
         assert acts[-3:] == ["credit_note_issued", "deposit_set_free", "deposit_set_free"]
     november, december = await balanced(db), await balanced(db, ON)
@@ -126,9 +125,7 @@ async def test_what_went_back_meanwhile_counts_no_more(
     await lapse(db, request_id)
     async with db.begin() as conn:
         await staff.seed_development(conn)
-        await refunds.propose(
-            conn, db.vault, "zengin", "B1", account=ACCOUNT, by="accounts-1", on=ON, key="1", amount=2500
-        )
+        await propose_refund(conn, db.vault, "B1", 2500)
     await record(db, keyring, bank("B2", 1000, booked_on=ON, cancelled=True))
     reopened = await begin_again(db, request_id)
     assert reopened.state == "open"
