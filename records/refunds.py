@@ -27,11 +27,13 @@ from records.errands import NewErrand
 from records.locks import lock
 from records.numbers import next_number
 from records.tables import refund_files, refunds
+from records.tables import vault as sealed
 from records.vault import Vault
 
 FileKind = Literal["zengin", "list"]
 FileState = Literal["written", "accepted", "refused"]
 
+_ACCOUNT = "refund_account"
 _NUMBERS = re.compile(r"(?<![A-Z0-9])RF-?([0-9]{4})-?([0-9]{6})(?![0-9])")
 
 
@@ -102,38 +104,54 @@ class PaidLine:
     file_id: str | None = None
 
 
+async def seal_account(
+    conn: AsyncConnection, vault: Vault, source: str, deposit_id: str, account: RefundAccount
+) -> UUID:
+    """Seal the account that what is left of a deposit is to go back to; answers the id to propose it under.
+
+    The same account again has the same id. Raises ``Refusal``: unknown_deposit, not_refundable when nothing
+    is left that could go there.
+    """
+    deposit = await deposits.locked(conn, source, deposit_id)
+    case = case_id(source, deposit_id)
+    for known in await conn.scalars(select(sealed.c.id).where(_is_account(case)).order_by(sealed.c.id)):
+        if await vault.unseal_model(conn, known, RefundAccount) == account:
+            return known
+    if deposit.state is not DepositState.SUSPENSE:
+        raise _not_refundable(deposit)
+    return await vault.seal_model(conn, case, RecordClass.PAYMENT_RECORDS, _ACCOUNT, account)
+
+
 async def propose(
     conn: AsyncConnection,
-    vault: Vault,
     source: str,
     deposit_id: str,
     *,
-    account: RefundAccount,
+    account_id: UUID,
     by: str,
     on: date,
     key: str,
     amount: int | None = None,
 ) -> RefundRow:
-    """Propose to give back what is left of a deposit, or so much of it; the account is sealed. Audited.
+    """Propose to give back what is left of a deposit, or so much of it, to a sealed account. Audited.
 
     The same ``key`` again answers the refund it made. Raises ``Refusal``: unknown_staff, wrong_role,
-    unknown_deposit, not_refundable when the deposit is not in suspense or less of it is left.
+    unknown_deposit, malformed where ``account_id`` is no account that ``seal_account`` sealed for this
+    deposit, not_refundable when the deposit is not in suspense or less of it is left.
     """
     await staff.require(conn, by, Act.REFUND_DEPOSIT)
     deposit = await deposits.locked(conn, source, deposit_id)
     made = (refunds.c.source == source) & (refunds.c.deposit_id == deposit_id) & (refunds.c.key == key)
     if known := await _all(conn, made):
         return known[0]
+    is_account = _is_account(case_id(source, deposit_id)) & (sealed.c.id == account_id)
+    if await conn.scalar(select(sealed.c.id).where(is_account)) is None:
+        raise Refusal(Code.MALFORMED, "this is no account that was sealed for a refund of this deposit")
     wanted = deposit.remainder if amount is None else amount
     if deposit.state is not DepositState.SUSPENSE or not 0 < wanted <= deposit.remainder:
-        raise Refusal(
-            Code.NOT_REFUNDABLE,
-            f"the deposit is {deposit.state}, and {deposit.remainder:,} of it wait to be given back",
-        )
+        raise _not_refundable(deposit)
     day = max(on, deposit.moved_on)
     number = f"RF-{day.year:04}-{await next_number(conn, f'refund/{day.year}'):06}"
-    case = case_id(source, deposit_id)
-    account_id = await vault.seal_model(conn, case, RecordClass.PAYMENT_RECORDS, "refund_account", account)
     await conn.execute(
         insert(refunds).values(
             number=number,
@@ -150,6 +168,7 @@ async def propose(
     await deposits.restate(conn, source, deposit_id, on=day)
     refund = await find(conn, number)
     await _audited(conn, refund, by, "refund_proposed")
+    await errands.add(conn, NewErrand(source, deposit_id))
     return refund
 
 
@@ -450,6 +469,18 @@ def _by_deposit(found: Sequence[RefundRow]) -> list[RefundRow]:
 async def _all(conn: AsyncConnection, condition: ColumnElement[bool]) -> list[RefundRow]:
     rows = await conn.execute(select(refunds).where(condition).order_by(refunds.c.number))
     return [_refund(row) for row in rows]
+
+
+def _is_account(case: str) -> ColumnElement[bool]:
+    """Whether a sealed record is an account to which something of this deposit may go back."""
+    return (sealed.c.case_id == case) & (sealed.c.label == _ACCOUNT)
+
+
+def _not_refundable(deposit: DepositRow) -> Refusal:
+    return Refusal(
+        Code.NOT_REFUNDABLE,
+        f"the deposit is {deposit.state}, and {deposit.remainder:,} of it wait to be given back",
+    )
 
 
 def _wrong_state(refund: RefundRow) -> Refusal:

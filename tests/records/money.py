@@ -8,7 +8,7 @@ from policy.checkdigits import payment_reference
 from policy.fees import Quote, QuoteLine
 from policy.refund import AccountType, RefundAccount
 from policy.vocabulary import Language, LetterKind, RecordClass
-from records import books, invoices, letters
+from records import books, invoices, letters, refunds
 from records.database import Database
 from records.ledger import BankDeposit, Recorded, record_many
 from records.vault import Vault
@@ -107,6 +107,25 @@ async def record(
 ) -> Recorded:
     async with db.begin() as conn:
         return await record_many(conn, db.vault, keyring, source, import_id, deposits)
+
+
+async def propose_refund(
+    conn: AsyncConnection,
+    vault: Vault,
+    deposit_id: str,
+    amount: int | None = None,
+    *,
+    source: str = "zengin",
+    account: RefundAccount = ACCOUNT,
+    by: str = "accounts-1",
+    on: date = ON,
+    key: str = "1",
+) -> refunds.RefundRow:
+    """A refund that a clerk proposes, with the account sealed for it."""
+    account_id = await refunds.seal_account(conn, vault, source, deposit_id, account)
+    return await refunds.propose(
+        conn, source, deposit_id, account_id=account_id, by=by, on=on, key=key, amount=amount
+    )
 
 
 async def balanced(db: Database, month: date = date(2018, 11, 1)) -> books.Books:

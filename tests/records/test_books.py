@@ -24,7 +24,7 @@ from records.refunds import PaidLine, RefundState
 from records.tables import allocations, deposits
 from runtime.keys import Keyring
 from tests.records.material import open_request
-from tests.records.money import ACCOUNT, ON, REFERENCE, balanced, bank, invoice, issue, record
+from tests.records.money import ON, REFERENCE, balanced, bank, invoice, issue, propose_refund, record
 from tests.records.test_ledger import notice_body
 
 HISTORIES, PER_DATABASE = 1000, 50
@@ -161,16 +161,14 @@ class History:
 
     async def propose(self) -> refunds.RefundRow:
         row = await self.deposit()
-        return await refunds.propose(
+        return await propose_refund(
             self.conn,
             self.db.vault,
-            row.source,
             row.deposit_id,
-            account=ACCOUNT,
-            by="accounts-1",
+            self.random.choice([None, 30, 600]),
+            source=row.source,
             on=self.day,
             key=f"{len(self.acts)}",
-            amount=self.random.choice([None, 30, 600]),
         )
 
     async def approve(self) -> None:
@@ -323,9 +321,7 @@ async def test_books_that_somebody_wrote_into_do_not_balance(
     await record(db, keyring, bank("B1", 6000, REFERENCE))
     async with db.begin() as conn:
         await staff.seed_development(conn)
-        await refunds.propose(
-            conn, db.vault, "zengin", "B1", account=ACCOUNT, by="accounts-1", on=ON, key="1"
-        )
+        await propose_refund(conn, db.vault, "B1")
         await conn.execute(meddle)
     async with db.begin() as conn:
         found = await books.month(conn, ON)

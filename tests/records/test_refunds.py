@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import date
+from uuid import uuid4
 
 import pytest
 from pydantic import ValidationError
@@ -16,7 +17,7 @@ from records.ledger import DepositState, Match, Suspense
 from records.refunds import PaidLine, RefundRow, RefundState
 from records.tables import vault
 from runtime.keys import Keyring
-from tests.records.money import ACCOUNT, ON, REFERENCE, balanced, bank, invoice, record
+from tests.records.money import ACCOUNT, ON, REFERENCE, balanced, bank, invoice, propose_refund, record
 
 OTHER = ACCOUNT.model_copy(update={"number": "7654321", "holder_kana": "ﾚｲｼﾞ ｲﾁﾛｳ"})
 
@@ -38,9 +39,7 @@ async def propose(
     key: str = "1",
 ) -> RefundRow:
     async with db.begin() as conn:
-        return await refunds.propose(
-            conn, db.vault, "zengin", deposit_id, account=account, by=by, on=ON, key=key, amount=amount
-        )
+        return await propose_refund(conn, db.vault, deposit_id, amount, account=account, by=by, key=key)
 
 
 async def approve(db: Database, number: str, by: str = "manager-1") -> RefundRow:
@@ -156,7 +155,7 @@ async def test_a_rejected_refund_leaves_its_yen_in_suspense(db: Database, keyrin
     assert caught.value.code is Code.REFUND_STATE
     assert (await propose(db, key="2")).number == "RF-2018-000002"
     async with db.begin() as conn:
-        assert await errands.count_pending(conn) == 2
+        assert await errands.count_pending(conn) == 4
     await balanced(db)
 
 
@@ -274,9 +273,7 @@ async def test_numbers_are_gapless_whoever_gives_up(db: Database, keyring: Keyri
 
     async def attempt(number: int) -> None:
         async with db.begin() as conn:
-            await refunds.propose(
-                conn, db.vault, "zengin", f"B{number}", account=ACCOUNT, by="accounts-1", on=ON, key="1"
-            )
+            await propose_refund(conn, db.vault, f"B{number}")
             if number % 2:
                 raise RuntimeError
 
@@ -303,6 +300,32 @@ async def test_the_account_is_sealed_under_its_deposit(db: Database, keyring: Ke
         )
         assert [tuple(row) for row in cases] == [("deposit/zengin/B1", "payment_records")]
         assert "ﾐﾎﾝ" not in str(await audit.events(conn, "deposit/zengin/B1"))
+
+
+async def test_only_an_account_sealed_for_this_deposit_is_refunded_to(db: Database, keyring: Keyring) -> None:
+    await record(db, keyring, bank("B1"), bank("B2"))
+    async with db.begin() as conn:
+        ids = [
+            await refunds.seal_account(conn, db.vault, "zengin", deposit_id, account)
+            for deposit_id, account in [("B1", ACCOUNT), ("B1", ACCOUNT), ("B1", OTHER), ("B2", ACCOUNT)]
+        ]
+        assert (ids[0], len(set(ids))) == (ids[1], 3)
+        payer = await conn.scalar(
+            select(vault.c.id).where(vault.c.case_id == "deposit/zengin/B1", vault.c.label == "deposit")
+        )
+        for account_id in (ids[3], payer, uuid4()):
+            with pytest.raises(Refusal) as caught:
+                await refunds.propose(
+                    conn, "zengin", "B1", account_id=account_id, by="accounts-1", on=ON, key="1"
+                )
+            assert caught.value.code is Code.MALFORMED
+    await propose(db)
+    async with db.begin() as conn:
+        assert await refunds.seal_account(conn, db.vault, "zengin", "B1", OTHER) == ids[2]
+        with pytest.raises(Refusal) as caught:
+            another = ACCOUNT.model_copy(update={"branch_code": "002"})
+            await refunds.seal_account(conn, db.vault, "zengin", "B1", another)
+        assert caught.value.code is Code.NOT_REFUNDABLE
 
 
 @pytest.mark.parametrize(
