@@ -34,6 +34,7 @@ from runtime.health import Health
 from runtime.keys import Keyring
 from runtime.settings import Settings
 from runtime.temporal import connect
+from starter.errands import Errands
 from workflows import search_attributes
 from workflows.deposit import Deposit
 from workflows.disclosure_request import DisclosureRequest
@@ -42,6 +43,8 @@ from workflows.task_queue import TASK_QUEUE
 WORKFLOWS: Sequence[type] = (DisclosureRequest, Deposit)
 GRACE = timedelta(seconds=12)
 """How long activities under way may take to end: longer than any of them is given."""
+ERRANDS_EVERY = timedelta(seconds=1)
+"""How often the worker looks whether somebody is to be told of a deposit."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -81,6 +84,7 @@ def create_worker(
             mailing.cancel_letters,
             ledger.match_deposit,
             ledger.assign_deposit,
+            ledger.propose_refund,
             ledger.remind_of_suspense,
             destruction.destroy_class,
         ],
@@ -126,8 +130,27 @@ async def run(settings: Settings) -> None:
         health.ready_when(lambda: worker.is_running)
         async with worker:
             log.info("worker is up", task_queue=TASK_QUEUE, namespace=client.namespace)
-            await stop.wait()
+            await run_errands(database, client, stop)
             log.info("worker is stopping", grace_seconds=GRACE.total_seconds())
+
+
+async def run_errands(database: Database, client: Client, stop: asyncio.Event) -> None:
+    """Tell whoever is to be told that money moved, until told to stop; an outage delays that, no more."""
+
+    async def connected() -> Client:
+        return client
+
+    errands, failing = Errands(database, connected), False
+    while not stop.is_set():
+        try:
+            done, failing = await errands.run(), False
+        except Exception as error:  # the loop outlives whatever goes wrong in it
+            if not failing:
+                log.warning("errands wait", error=type(error).__name__)
+            done, failing = 0, True
+        if not done:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), timeout=ERRANDS_EVERY.total_seconds())
 
 
 async def _reach(settings: Settings, keyring: Keyring, stop: asyncio.Event) -> Client | None:

@@ -39,11 +39,18 @@ async def add(conn: AsyncConnection, *new: NewErrand) -> None:
         await conn.execute(insert(errands), [vars(errand) for errand in new])
 
 
-async def pending(conn: AsyncConnection, limit: int = 100) -> list[Errand]:
-    """The oldest errands that are not done and that nobody else is running: they are this transaction's."""
+async def pending(
+    conn: AsyncConnection, limit: int = 100, *, of: tuple[str, str] | None = None
+) -> list[Errand]:
+    """The oldest errands that are not done and that nobody else is running: they are this transaction's.
+
+    ``of`` asks for those of one deposit, by source and id.
+    """
+    query = select(errands.c.id, errands.c.source, errands.c.deposit_id, errands.c.request_id)
+    if of is not None:
+        query = query.where(errands.c.source == of[0], errands.c.deposit_id == of[1])
     rows = await conn.execute(
-        select(errands.c.id, errands.c.source, errands.c.deposit_id, errands.c.request_id)
-        .where(errands.c.done_at.is_(None))
+        query.where(errands.c.done_at.is_(None))
         .order_by(errands.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)

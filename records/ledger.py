@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from policy.calendar import today_in_tokyo
 from policy.deposit import DepositNotice, NoticeType
 from policy.vocabulary import RecordClass
-from records import audit
-from records.allocations import Part, Payments, assign, dismiss_twin, payments, split
+from records import audit, errands
+from records.allocations import Part, Payments, assign, dismiss_twin, payments, split, told_of
 from records.cancelling import take_back
 from records.deposits import (
     YEN,
@@ -29,6 +29,7 @@ from records.deposits import (
     list_deposits,
 )
 from records.encoding import canonical_json, joined
+from records.errands import NewErrand
 from records.imports import BankDeposit, Recorded, record_many
 from records.locks import lock
 from records.matching import find_invoice_number, match
@@ -106,7 +107,8 @@ async def record_notice(
         )
         known = set(await conn.scalars(select(webhooks.c.fingerprint).where(same_id | same_notice)))
         return NoticeResult(repeated=known == {fingerprint}, conflict=known != {fingerprint})
-    await _apply(conn, vault, source, notice, body)
+    tell = await _apply(conn, vault, source, notice, body)
+    await errands.add(conn, *tell)
     await audit.append(
         conn,
         case,
@@ -124,7 +126,8 @@ async def record_notice(
 
 async def _apply(
     conn: AsyncConnection, vault: Vault, source: str, notice: DepositNotice, body: bytes
-) -> None:
+) -> list[NewErrand]:
+    """Change the deposit as the notice says, and answer who is to be told."""
     data = notice.data
     is_one = is_deposit(source, data.deposit_id)
     state = await conn.scalar(select(deposits.c.state).where(is_one).with_for_update())
@@ -151,5 +154,8 @@ async def _apply(
             .values(source=source, deposit_id=data.deposit_id, **values)
             .on_conflict_do_update(index_elements=["source", "deposit_id"], set_=values)
         )
-    elif notice.type is NoticeType.CANCELLED:
-        await take_back(conn, source, data.deposit_id, on=sent_on)
+        settles = notice.type is NoticeType.SETTLED
+        return [NewErrand(source, data.deposit_id)] if settles else []
+    if notice.type is NoticeType.CANCELLED and state != DepositState.CANCELLED:
+        return told_of(await take_back(conn, source, data.deposit_id, on=sent_on))
+    return []

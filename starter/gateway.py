@@ -40,7 +40,8 @@ from runtime.keys import Keyring
 from runtime.settings import Settings
 from runtime.temporal import connect, connection
 from starter.codec_server import codec_router
-from starter.notices import ClientSource, Notices
+from starter.errands import ClientSource
+from starter.notices import Notices
 from starter.webhooks import TooLarge, TooSlow, Verifier, is_unambiguous, read_body
 
 SOURCE = "webhook"

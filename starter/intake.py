@@ -31,7 +31,7 @@ from runtime.keys import Keyring
 from runtime.temporal import virtual_now
 from starter.answers import NoWorkflow, understood
 from starter.delivery import Delivery, Received
-from starter.notices import ClientSource
+from starter.errands import ClientSource
 from starter.requests import shown_phase, start
 from workflows.messages import DocumentsReceived
 

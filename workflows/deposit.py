@@ -1,25 +1,22 @@
-"""One deposit in the ledger: matched by its payment reference, or waiting in suspense for an accounts clerk
-(§5(2)(6)).
+"""One deposit in the ledger: matched with the invoice its payer meant, or waiting in suspense for an accounts
+clerk (§5(2)(6)).
 
-The ledger row is the truth; this workflow carries it to the request it pays for, and never lets one that
+The ledger row is the truth; this workflow carries it to the requests it pays for, and never lets one that
 matches nothing out of sight.
 """
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from activities.ledger import LedgerActivities
-from activities.messages import Assignment, DepositKey, DepositMatch, SuspenseNotice
-from policy.calendar import today_in_tokyo
+from activities.messages import Assignment, DepositKey, DepositMatch, RefundToPropose, SuspenseNotice
+from policy.calendar import end_of_day, today_in_tokyo
 from policy.refusals import Code
 from workflows.casework import ONE_TRY, PATIENT
-from workflows.messages import AssignDeposit, DepositStatus, PaymentReceived
+from workflows.messages import AssignDeposit, DepositStatus, PaymentReceived, RefundDeposit
 from workflows.recording import record, refuse
-
-REMINDER = timedelta(days=14)
-"""How often an accounts clerk is reminded of a deposit in suspense."""
 
 
 @workflow.defn
@@ -33,6 +30,7 @@ class Deposit:
         self.ledger_changed = True
         self.untold: tuple[str, ...] = ()
         self.reminders = 0
+        self.overdue = False
 
     @workflow.run
     async def run(self, deposit: DepositKey) -> DepositStatus:
@@ -60,22 +58,32 @@ class Deposit:
         self.untold = self.match.requests
 
     async def wait_for_a_clerk(self) -> None:
-        """In suspense until somebody assigns it; the reminders do not stop."""
+        """In suspense until somebody clears it; reminders go on, also when it is overdue."""
+        due_on = self.match.due_on or self.today
+        wake = timedelta(days=self.match.remind_every)
+        if not self.overdue:
+            wake = min(wake, max(end_of_day(due_on) - workflow.now(), timedelta(0)))
+        whose = "was due by" if self.overdue else "is to be cleared by"
         workflow.set_current_details(
-            f"In suspense ({self.match.suspense_reason}): waits for an accounts clerk to assign it."
+            f"In suspense ({self.match.suspense_reason}): {whose} {due_on}. "
+            "An accounts clerk assigns it, splits it, or proposes to give it back."
         )
         try:
             await workflow.wait_condition(
                 lambda: self.ledger_changed or bool(self.untold) or self.match.state != "suspense",
-                timeout=REMINDER,
+                timeout=wake,
                 timeout_summary="Reminder: a deposit waits in suspense (§5(2)(6))",
             )
         except TimeoutError:
             self.reminders += 1
+            self.overdue = self.today > due_on
             await workflow.execute_activity_method(
                 LedgerActivities.remind_of_suspense,
                 SuspenseNotice(
-                    source=self.deposit.source, deposit_id=self.deposit.deposit_id, reminder=self.reminders
+                    source=self.deposit.source,
+                    deposit_id=self.deposit.deposit_id,
+                    reminder=self.reminders,
+                    overdue=self.overdue,
                 ),
                 start_to_close_timeout=ONE_TRY,
                 retry_policy=PATIENT,
@@ -94,6 +102,16 @@ class Deposit:
                 "the request of a matched deposit is over", extra={"request_id": request_id}
             )
 
+    @property
+    def today(self) -> date:
+        """The workflow's own day in Tokyo."""
+        return today_in_tokyo(workflow.now())
+
+    @workflow.signal
+    def moved(self) -> None:
+        """The ledger has news of this deposit."""
+        self.ledger_changed = True
+
     @workflow.signal
     def cancelled(self) -> None:
         """The payment system took the deposit back, and the ledger says so already, or nobody did."""
@@ -102,7 +120,7 @@ class Deposit:
     @workflow.update
     async def assign(self, act: AssignDeposit) -> DepositStatus:
         """An accounts clerk says which request this deposit belongs to."""
-        self._check_suspense()
+        self._check_suspense("assigned")
         self.match = await record(
             LedgerActivities.assign_deposit,
             Assignment(
@@ -110,7 +128,7 @@ class Deposit:
                 deposit_id=self.deposit.deposit_id,
                 request_id=act.request_id,
                 by=act.by,
-                on=today_in_tokyo(workflow.now()),
+                on=self.today,
                 key=f"assign/{act.request_id}",
             ),
         )
@@ -119,13 +137,36 @@ class Deposit:
 
     @assign.validator
     def _validate_assign(self, act: AssignDeposit) -> None:
-        self._check_suspense()
+        self._check_suspense("assigned")
 
-    def _check_suspense(self) -> None:
+    @workflow.update
+    async def refund(self, act: RefundDeposit) -> DepositStatus:
+        """An accounts clerk proposes to give back what is left of it; another person approves that."""
+        self._check_suspense("given back")
+        proposed = await record(
+            LedgerActivities.propose_refund,
+            RefundToPropose(
+                source=self.deposit.source,
+                deposit_id=self.deposit.deposit_id,
+                amount=act.amount,
+                account_id=act.account_id,
+                by=act.by,
+                on=self.today,
+                key=f"refund/{act.account_id}",
+            ),
+        )
+        self.match = proposed.match
+        return self.status().model_copy(update={"refund": proposed.number})
+
+    @refund.validator
+    def _validate_refund(self, act: RefundDeposit) -> None:
+        self._check_suspense("given back")
+
+    def _check_suspense(self, done: str) -> None:
         if self.match.state != "suspense":
             refuse(
                 Code.DEPOSIT_NOT_ASSIGNABLE,
-                f"the deposit is {self.match.state}: only one in suspense is assigned",
+                f"the deposit is {self.match.state}: only one in suspense is {done}",
             )
 
     @workflow.query
@@ -137,5 +178,6 @@ class Deposit:
             state=self.match.state,
             request_id=self.match.request_id,
             suspense_reason=self.match.suspense_reason,
+            due_on=self.match.due_on if self.match.state == "suspense" else None,
             reminders=self.reminders,
         )

@@ -318,12 +318,23 @@ class AssignDeposit(Act):
     request_id: RequestId
 
 
+class RefundDeposit(Act):
+    """An accounts clerk proposes to give back what is left of a deposit in suspense, or `amount` yen of it,
+    to the account that is sealed under `account_id`.
+    """
+
+    account_id: str
+    amount: Annotated[int, Field(gt=0)] | None = None
+
+
 class DepositStatus(Message):
-    """Where a deposit stands."""
+    """Where a deposit stands; one in suspense is to be cleared by `due_on`. `refund` is the one proposed."""
 
     source: str
     deposit_id: str
     state: str
     request_id: str | None = None
     suspense_reason: str | None = None
+    due_on: date | None = None
+    refund: str | None = None
     reminders: int = 0
