@@ -130,6 +130,12 @@ def _deadlines(pack: Pack) -> _Said:
             f"{what} may arrive for {days} after the letter; a reminder follows after {reminder}.",
             (rule.citation),
         )
+    rest = _counted(rules.shortfall.days, "day")
+    yield f"The rest of a fee paid in part may arrive for {rest} at least.", rules.shortfall.citation
+    suspense = rules.suspense
+    days, reminder = _counted(suspense.days, "day"), _counted(suspense.reminder_after_days, "day")
+    cleared = f"A deposit that matches nothing is cleared within {days}, with a reminder every {reminder}."
+    yield cleared, suspense.citation
     answer = _counted(rules.response.business_days, "business day")
     yield (
         f"The answer goes out within {answer}, not counting those that wait for the requester.",
@@ -199,6 +205,10 @@ def _operator(pack: Pack) -> _Said:
     sample = "; a sample, not a real account" if account.sample else ""
     paid_to = f"{account.bank.en} ({account.bank_code}), {account.branch.en} ({account.branch_code})"
     yield f"Fees are paid to {paid_to}, {account.account_type.en} {account.number}{sample}.", account.citation
+    if registration := operator.registration:
+        sample = "; a sample, nobody's number" if registration.sample else ""
+        since = f"from {registration.valid_from} on"
+        yield f"Its invoices are qualified {since}: {registration.number}{sample}.", registration.citation
     fiscal = operator.fiscal_year
     yield f"A fiscal year ends with the last day of {_MONTHS[fiscal.last_month - 1]}.", fiscal.citation
     for point in pack.contact_points:

@@ -55,6 +55,9 @@ def _ground(code: str, subject: Subject, ja: str, en: str) -> Ground:
     return Ground(code=code, subject=subject, text=Text(ja=ja, en=en))
 
 
+QUALIFIED_INVOICES_SINCE = date(2023, 10, 1)
+"""Until then no invoice bears the issuer's registration number."""
+
 ALTERNATIVE_MEASURES = "alternative_measures"
 """The ground on which other measures take the place of a cessation."""
 
@@ -186,6 +189,14 @@ def consumption_tax_rate(on: date) -> int:
 def included_tax(total: int, rate: int) -> int:
     """The tax in yen that a total includes, rounded down; rounded once per rate per invoice."""
     return total * rate // (100 + rate)
+
+
+def bears_revenue_stamp(received: int, tax: int) -> bool:
+    """Whether a printed receipt over so many yen, which states the tax among them, needs a revenue stamp.
+
+    Where the tax is stated, what remains without it counts: from 50,000 yen on, since 1 April 2014.
+    """
+    return received - tax >= 50_000
 
 
 def of_age_on(born_on: date) -> date:

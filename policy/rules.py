@@ -8,9 +8,10 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer, model_validator
 
 from policy.calendar import add_months, add_years
+from policy.checkdigits import is_registration_number
 from policy.vocabulary import DocumentKind, FormKind, Holder, Language, Medium
 
 OPERATOR_DEFAULT = "operator default"
@@ -109,6 +110,24 @@ class BankAccount(Rule):
     holder_kana: str = Field(min_length=1)
 
 
+class Registration(Rule):
+    """The operator's number as an issuer of qualified invoices, and from when on it counts.
+
+    Without it invoices are ordinary ones; `sample` marks a number that is nobody's.
+    """
+
+    sample: bool = False
+    number: str
+    valid_from: date
+
+    @field_validator("number")
+    @classmethod
+    def _checked(cls, number: str) -> str:
+        if not is_registration_number(number):
+            raise ValueError("a registration number is T and 13 digits, of which the first checks the others")
+        return number
+
+
 class FiscalYear(Rule):
     """The month with whose last day the operator's fiscal years end."""
 
@@ -123,6 +142,7 @@ class Operator(Rule):
     address: PostalAddress
     bank_account: BankAccount
     fiscal_year: FiscalYear
+    registration: Registration | None = None
 
 
 class UsagePurposes(Rule):

@@ -120,3 +120,15 @@ def test_registration_numbers() -> None:
     assert not is_registration_number("T6011001029527")
     assert not is_registration_number("6011001029526")
     assert not is_registration_number("T601100102952")
+
+
+@given(st.integers(0, 10**12 - 1), st.integers(1, 13), st.integers(1, 8))
+def test_a_registration_number_catches_one_wrong_digit(number: int, place: int, off: int) -> None:
+    """Any but 0 and 9 for each other, which weigh the same."""
+    digits = f"{number:012}"
+    check = 9 - sum(int(d) * (1, 2)[n % 2] for n, d in enumerate(reversed(digits))) % 9
+    right = f"T{check}{digits}"
+    assert is_registration_number(right)
+    wrong = (int(right[place]) + off) % 10
+    assume({wrong, int(right[place])} != {0, 9})
+    assert not is_registration_number(f"{right[:place]}{wrong}{right[place + 1 :]}")

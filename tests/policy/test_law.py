@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy.fees import quote
+from policy.fees import quote, registration_number
 from policy.law import (
     SUBJECT_OF,
     Subject,
     article,
+    bears_revenue_stamp,
     check_ground,
     consumption_tax_rate,
     grounds,
@@ -159,3 +160,32 @@ def test_nobody_comes_of_age_before_an_older_one(born_on: date) -> None:
     assert of_age_on(born_on) <= of_age_on(born_on + timedelta(days=1))
     years = of_age_on(born_on).year - born_on.year
     assert 18 <= years <= 20
+
+
+@pytest.mark.parametrize(
+    ("valid_from", "day", "qualified"),
+    [
+        (date(2023, 10, 1), date(2023, 9, 30), False),
+        (date(2023, 10, 1), date(2023, 10, 1), True),
+        (date(2024, 4, 1), date(2024, 3, 31), False),
+        (date(2024, 4, 1), date(2024, 4, 1), True),
+        (date(2021, 10, 1), date(2023, 9, 30), False),  # registered early: the law counts from its own day on
+        (None, date(2026, 1, 1), False),
+    ],
+)
+def test_invoices_are_qualified_from_a_day_on(
+    pack: Pack, valid_from: date | None, day: date, qualified: bool
+) -> None:
+    registration = pack.operator.registration
+    assert registration is not None
+    changed = None if valid_from is None else registration.model_copy(update={"valid_from": valid_from})
+    operator = pack.operator.model_copy(update={"registration": changed})
+    number = registration_number(pack.model_copy(update={"operator": operator}), day)
+    assert number == (registration.number if qualified else None)
+
+
+@pytest.mark.parametrize(
+    ("received", "tax", "stamp"), [(54_999, 4_999, True), (54_998, 4_999, False), (50_000, 4_545, False)]
+)
+def test_a_receipt_over_50000_yen_without_its_tax_bears_a_stamp(received: int, tax: int, stamp: bool) -> None:
+    assert bears_revenue_stamp(received, tax) is stamp

@@ -108,6 +108,8 @@ def test_samples_say_so(pack: Pack) -> None:
     assert not pack.service("gmo-appscloud").sample
     assert pack.operator.bank_account.sample
     assert pack.operator.bank_account.operator_default
+    assert pack.operator.registration is not None
+    assert pack.operator.registration.sample
     with pytest.raises(KeyError):
         pack.service("another")
 
@@ -222,6 +224,22 @@ BROKEN = [
     (_with({}, "retention", "request_file", "period"), "retention.request_file.period", "in days, in months"),
     (_with({"days": 1, "years": 1}, "audit_trail", "period"), "audit_trail.period", "in days, in months"),
     (_with("someday", "in_force_from"), "in_force_from", "date"),
+    *(
+        (
+            _with(number, "operator", "registration", "number"),
+            "operator.registration.number",
+            "T and 13 digits",
+        )
+        for number in (
+            "T6011001029527",
+            "6011001029526",
+            "T601100102952",
+            "t6011001029526",
+            "Ｔ6011001029526",
+        )
+    ),
+    (_without("operator", "registration", "valid_from"), "operator.registration.valid_from", "required"),
+    (_without("operator", "registration", "operator_default"), "operator.registration", "either a clause"),
 ]
 
 
@@ -310,6 +328,25 @@ def test_the_digest_is_of_the_content_not_of_the_layout(tmp_path: Path, pack: Pa
     dearer = table()
     dearer["fee"]["amount"] += 1
     assert load_pack(write(tmp_path, dearer)).digest != pack.digest
+
+
+def test_a_wrong_registration_number_is_refused_with_its_line(tmp_path: Path) -> None:
+    text = FILE.read_text(encoding="utf-8")
+    path = tmp_path / FILE.name
+    path.write_text(text.replace('"T9999999999999"', '"T9999999999998"'), encoding="utf-8")
+    line = text[: text.index('"T9999999999999"')].count("\n") + 1
+    with pytest.raises(PackError) as refused:
+        load_pack(path)
+    assert str(refused.value) == (
+        f"{path}:{line}: operator.registration.number: "
+        "a registration number is T and 13 digits, of which the first checks the others"
+    )
+
+
+def test_an_operator_need_not_be_registered(tmp_path: Path) -> None:
+    content = table()
+    del content["operator"]["registration"]
+    assert load_pack(write(tmp_path, content)).operator.registration is None
 
 
 def test_a_pack_cannot_be_changed(pack: Pack) -> None:

@@ -7,7 +7,7 @@ from policy.refusals import Code, Refusal
 from policy.vocabulary import DocumentKind
 
 EXIT = {
-    2: {"malformed", "bad_tracking_number", "unknown_service", "reason_required"},
+    2: {"malformed", "bad_tracking_number", "unknown_service", "reason_required", "bank_file_refused"},
     4: {
         "not_found",
         "unknown_request",
@@ -17,7 +17,7 @@ EXIT = {
         "unknown_document",
         "unknown_pack",
     },
-    5: {"service_unreachable", "home_in_use"},
+    5: {"service_unreachable", "too_many_notices", "home_in_use"},
 }
 
 

@@ -29,6 +29,7 @@ EXPECTED = {
         Act.REOPEN,
         Act.END_STANDING,
         Act.LINK_DUPLICATE,
+        Act.SEND_RECEIPT,
         Act.WITHDRAW,
         Act.EXTEND,
         Act.RECORD_MAIL,
@@ -53,6 +54,7 @@ EXPECTED = {
         Act.SHOW_DEPOSITS,
         Act.SUGGEST_REQUESTS,
         Act.ASSIGN_DEPOSIT,
+        Act.UNASSIGN_DEPOSIT,
         Act.SPLIT_DEPOSIT,
         Act.DISMISS_TWIN,
         Act.REFUND_DEPOSIT,
@@ -60,11 +62,14 @@ EXPECTED = {
         Act.REJECT_REFUND,
         Act.WRITE_REFUNDS,
         Act.RECORD_REFUND,
+        Act.SEND_RECEIPT,
+        Act.SHOW_BOOKS,
         Act.SHOW_REQUEST,
     },
     Role.MANAGER: {
         Act.READ_NOTES,
         Act.SHOW_DEPOSITS,
+        Act.SHOW_BOOKS,
         Act.APPROVE_REFUND,
         Act.REJECT_REFUND,
         Act.PLACE_HOLD,
@@ -78,7 +83,13 @@ EXPECTED = {
         Act.ROTATE_KEYS,
         Act.ENACT_POLICY,
     },
-    Role.AUDITOR: {Act.SHOW_DEPOSITS, Act.SHOW_REQUEST, Act.VIEW_CERTIFICATE, Act.VERIFY_AUDIT},
+    Role.AUDITOR: {
+        Act.SHOW_DEPOSITS,
+        Act.SHOW_BOOKS,
+        Act.SHOW_REQUEST,
+        Act.VIEW_CERTIFICATE,
+        Act.VERIFY_AUDIT,
+    },
 }
 
 
