@@ -2,7 +2,7 @@
 query.
 
 Handlers record what happened and wake the steps; they decide nothing. The updates stand in files by subject:
-`identifying`, `deciding`, `posting`, `keeping`.
+`identifying`, `deciding`, `posting`, `keeping`, `paying`.
 """
 
 from datetime import date
@@ -14,21 +14,14 @@ from policy.vocabulary import Outcome
 from workflows.deciding import Deciding
 from workflows.identifying import Identifying
 from workflows.keeping import Keeping
-from workflows.messages import Acknowledged, PaymentReceived, Status, Withdraw
+from workflows.messages import Acknowledged, Status, Withdraw
+from workflows.paying import Paying
 from workflows.posting import Posting
 from workflows.status import status_of
 
 
-class Acts(Identifying, Deciding, Posting, Keeping):
+class Acts(Identifying, Deciding, Posting, Keeping, Paying):
     """The signals, updates and the query of a disclosure request."""
-
-    @workflow.signal
-    def payment_received(self, fact: PaymentReceived | None = None) -> None:
-        """The ledger of deposits changed (§5(2)(6))."""
-        if not isinstance(fact, PaymentReceived):
-            return
-        self.case.ledger_changes += 1
-        self.note("deposit_noticed", clause="§5(2)(6)", ref=fact.deposit_id)
 
     @workflow.update
     async def withdraw(self, act: Withdraw) -> Acknowledged:

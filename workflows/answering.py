@@ -16,6 +16,7 @@ class Answering(Acts):
         Returns when the answer is posted, or was taken back.
         """
         self.heed_an_ending()  # while the data was searched for, say
+        await self.heed_the_ledger()
         self.enter(Phase.POSTING)
         await self.write_the_answer()
         await self.await_posting()

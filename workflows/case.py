@@ -109,6 +109,11 @@ class Case(BaseModel):
         return any(hold.released_on is None for hold in self.holds)
 
     @property
+    def owes(self) -> bool:
+        """Whether the answer went out and its fee is not paid: the bank took it back since (§5(2)(6))."""
+        return self.invoice is not None and self.answer_left and not self.payments.paid
+
+    @property
     def in_play(self) -> list[ServiceStatus]:
         """The services in which data was found: those a decision is made about."""
         return [service for service in self.services if service.located]

@@ -15,11 +15,12 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributeUpdate
 from temporalio.exceptions import ActivityError, ApplicationError
 
+from activities.invoicing import InvoicingActivities
 from activities.mailing import MailingActivities
 from activities.messages import CancelOrder, LetterOrder
 from policy.calendar import end_of_day, start_of_day, today_in_tokyo
 from policy.clock import due_on, switch
-from policy.vocabulary import LetterKind, LetterState, Outcome, Phase
+from policy.vocabulary import ANSWERS, LetterKind, LetterState, Outcome, Phase
 from workflows import explanation, search_attributes
 from workflows.case import Case
 from workflows.messages import LetterStatus, Milestone, Wait
@@ -54,6 +55,10 @@ class Ended(Exception):
         self.letter = letter
         self.clause = clause
         self.due_on = due_on
+
+
+class FeeTakenBack(Exception):
+    """The bank took the fee back before the answer left the house: it is to be collected again (§5(2)(6))."""
 
 
 class Casework:
@@ -94,24 +99,28 @@ class Casework:
         """Wait for somebody to the end of the day `until`, or only to the moment `wake`; False when that
         passed first.
 
-        `until` is what operators see. Raises `Ended` when somebody ends the request in the meantime.
+        `until` is what operators see. Raises `Ended` when somebody ends the request in the meantime, and
+        `FeeTakenBack` when the bank takes its fee back.
         """
 
         def over() -> bool:
-            return ready() or self.ends
+            return ready() or self.ends or self.ledger_news
 
-        if not over():
-            self.waiting = Wait(what=what, who=who, until=end_of_day(until), clause=clause)
-            self.publish()
-            with suppress(TimeoutError):
-                await workflow.wait_condition(
-                    over,
-                    timeout=max((wake or end_of_day(until)) - workflow.now(), timedelta(0)),
-                    timeout_summary=explanation.timer(self.waiting),
-                )
-            self.waiting = None
-        self.heed_an_ending()
-        return ready()
+        while True:
+            if not over():
+                self.waiting = Wait(what=what, who=who, until=end_of_day(until), clause=clause)
+                self.publish()
+                with suppress(TimeoutError):
+                    await workflow.wait_condition(
+                        over,
+                        timeout=max((wake or end_of_day(until)) - workflow.now(), timedelta(0)),
+                        timeout_summary=explanation.timer(self.waiting),
+                    )
+                self.waiting = None
+            self.heed_an_ending()
+            if not self.ledger_news:
+                return ready()
+            await self.heed_the_ledger()
 
     @property
     def ends(self) -> bool:
@@ -123,6 +132,52 @@ class Casework:
         if self.ends and self.case.ending is not None:
             letter, clause = _ENDINGS[self.case.ending]
             raise Ended(self.case.ending, letter, clause)
+
+    # ── money that moves when nobody waits for it ─────────────────────────────────────────────────────────
+
+    @property
+    def ledger_news(self) -> bool:
+        """Whether the ledger has changed since it was read, in any phase but the one that waits for it."""
+        case = self.case
+        waited_for = case.phase is Phase.AWAITING_PAYMENT
+        return case.invoice is not None and not waited_for and case.ledger_changes > case.ledger_read
+
+    async def heed_the_ledger(self) -> None:
+        """Raise `FeeTakenBack` when the fee no longer is paid and the answer can be kept in the house; where
+        it cannot, operators are told.
+        """
+        case = self.case
+        was_paid = case.payments.paid
+        if not self.ledger_news:
+            return
+        await self.read_the_ledger()
+        if was_paid and not case.payments.paid:
+            self.note("fee_taken_back", clause="§5(2)(6)")
+            if case.outcome is None and await self.keep_the_answer_in():
+                raise FeeTakenBack
+        elif case.payments.paid and not was_paid:
+            self.note("fee_paid", clause="§5(2)(6)")
+
+    async def keep_the_answer_in(self) -> bool:
+        """Take the answer from the print queue, where there is one; False when it has left the house."""
+        case = self.case
+        if case.answer_left:
+            return False
+        await self.clear_the_queue(*ANSWERS)
+        answer = case.letter(case.answer or "")
+        if answer is not None:
+            if answer.state is not LetterState.CANCELLED:
+                return False  # the mail room has just posted it
+            case.answer = None
+            case.undecide(case.in_play)
+        return True
+
+    async def read_the_ledger(self) -> None:
+        """Learn what was paid."""
+        heard = self.case.ledger_changes
+        summary = "Read from the ledger what was paid"
+        self.case.payments = await self.look(InvoicingActivities.read_payments, self.case.request_id, summary)
+        self.case.ledger_read = heard
 
     async def wait_for_requester(
         self,

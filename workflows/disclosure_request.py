@@ -1,25 +1,21 @@
 """One request, from the form to the destruction of its records, in the order of section 5 of the policy.
 
-Read `run` from top to bottom beside the policy. How the answer travels is in `answering`, what follows the
-end in `retaining`; what a step waits for, how it is timed and shown is in `casework`; what people may do to a
-request, and when, is in `acts`.
+Read `run` from top to bottom beside the policy. How the fee is collected is in `collecting`, how the answer
+travels in `answering`, what follows the end in `retaining`; what a step waits for, how it is timed and shown
+is in `casework`; what people may do to a request, and when, is in `acts`.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from temporalio import workflow
 
 from activities.carrying_out import CarryingOutActivities
 from activities.casework import CaseActivities
 from activities.holdings import HoldingsActivities
-from activities.invoicing import InvoicingActivities
 from activities.messages import (
     CarryOutOrder,
-    InvoiceEnd,
-    InvoiceOrder,
-    InvoiceReopened,
     LocateOrder,
-    Payments,
     PrepareOrder,
     ServiceDecision,
     UndoOrder,
@@ -39,7 +35,8 @@ from policy.vocabulary import (
 )
 from workflows.answering import Answering
 from workflows.case import Case
-from workflows.casework import LONG_TRY, Ended
+from workflows.casework import Ended, FeeTakenBack
+from workflows.collecting import Collecting
 from workflows.messages import ServiceStatus
 from workflows.retaining import Retaining
 
@@ -52,7 +49,7 @@ _OUTCOME_OF = {
 
 
 @workflow.defn
-class DisclosureRequest(Answering, Retaining):
+class DisclosureRequest(Collecting, Answering, Retaining):
     """A request for disclosure, amendment, cessation or notification of usage purposes (§5)."""
 
     @workflow.init
@@ -66,11 +63,13 @@ class DisclosureRequest(Answering, Retaining):
             try:
                 await self.receive_documents_and_verify_identity()  # §5(2)(1) to (5)
                 await self.locate_the_data()  # §5(1)
-                await self.collect_the_fee()  # §5(2)(6)
                 while not self.case.answer_left:
-                    await self.decide_the_response()  # §5(1), and the law
-                    if await self.carry_out_what_was_decided():  # §1, Requests for Disclosure etc.
-                        await self.post_the_answer()  # §5(2)(7)
+                    with suppress(FeeTakenBack):  # then it is collected once more
+                        await self.collect_the_fee()  # §5(2)(6)
+                        await self.decide_the_response()  # §5(1), and the law
+                        if await self.carry_out_what_was_decided():  # §1, Requests for Disclosure etc.
+                            await self.post_the_answer()  # §5(2)(7)
+                await self.return_the_fee()  # §5(2)(6): none for what is refused
                 await self.see_the_answer_arrive()  # §5(2)(7)
             except Ended as end:  # lapsed, withdrawn, without standing, or asked twice
                 await self.tell_the_end(end)
@@ -207,91 +206,6 @@ class DisclosureRequest(Answering, Retaining):
             "data_located" if located.services else "no_data", clause="§5(1)", ref=", ".join(located.services)
         )
 
-    # ── §5(2)(6): the handling fee ────────────────────────────────────────────────────────────────────────
-
-    async def collect_the_fee(self) -> None:
-        """One invoice, a line per service in which data was found; other kinds proceed at once."""
-        case = self.case
-        if not case.in_play or case.kind not in case.terms.fee_kinds:
-            return
-        if case.invoice is None:
-            await self.issue_the_invoice()
-        elif case.reopening:
-            await self.ask_for_the_fee_again()
-        self.switch_clock(self.today, runs=False, reason="the handling fee is to be paid", clause="§5(2)(6)")
-        await self.await_payment()
-        await self.clear_the_queue(LetterKind.PAYMENT_REMINDER, LetterKind.REOPENED)
-        self.switch_clock(self.today, runs=True, reason="payment received", clause="§5(2)(7)")
-        self.note("fee_paid", clause="§5(2)(6)")
-
-    async def issue_the_invoice(self) -> None:
-        case = self.case
-        order = InvoiceOrder(
-            request_id=case.request_id,
-            key=self.letter_key(LetterKind.INVOICE),
-            on=self.today,
-            due_on=deadlines.payment_due(case.terms, self.today),
-            services=tuple(service.service for service in case.in_play),
-        )
-        case.invoiced_on = self.today
-        case.invoice = await self.do(
-            InvoicingActivities.issue_invoice, order, "Issue the invoice for the handling fee", LONG_TRY
-        )
-        case.payments = Payments(invoiced=case.invoice.total, received=0, paid=False)
-        self.list_letter(case.invoice.letter_id, LetterKind.INVOICE)
-        self.note("invoiced", clause="§5(2)(6)", ref=case.invoice.number)
-
-    async def ask_for_the_fee_again(self) -> None:
-        """The request lapsed and was reopened: its invoice counts again, with another day to pay by."""
-        case = self.case
-        order = InvoiceReopened(
-            request_id=case.request_id,
-            on=self.today,
-            due_on=deadlines.payment_due(case.terms, self.today),
-        )
-        case.invoice = await self.do(
-            InvoicingActivities.reopen_invoice, order, "Reopen the invoice for the handling fee"
-        )
-        case.reopening = False
-        await self.send(self.letter(LetterKind.REOPENED, due_on=order.due_on), "§5(2)(6)")
-        case.payments = await self.look(
-            InvoicingActivities.read_payments, case.request_id, "Read from the ledger what was paid"
-        )
-
-    async def await_payment(self) -> None:
-        self.enter(Phase.AWAITING_PAYMENT)
-        case = self.case
-        assert case.invoice is not None
-        assert case.invoiced_on is not None
-        asked_on = max(case.invoiced_on, case.reopened_on or case.invoiced_on)
-        while not case.payments.paid:
-            in_time = await self.wait_for_requester(
-                lambda: case.ledger_changes > case.ledger_read,
-                "payment",
-                case.invoice.due_on,
-                "§5(2)(6)",
-                remind_on=deadlines.payment_reminder(case.terms, asked_on),
-                reminder=self.letter(LetterKind.PAYMENT_REMINDER, due_on=case.invoice.due_on),
-            )
-            case.ledger_read = case.ledger_changes
-            if in_time:
-                summary = "Read from the ledger what was paid"
-                case.payments = await self.look(InvoicingActivities.read_payments, case.request_id, summary)
-            else:
-                await self.close_the_invoice(lapsed=True)
-                if not case.payments.paid:
-                    self.heed_an_ending()
-                    raise Ended(
-                        Outcome.LAPSED_PAYMENT, LetterKind.PAYMENT_LAPSED, "§5(2)(6)", case.invoice.due_on
-                    )
-
-    async def close_the_invoice(self, *, lapsed: bool) -> None:
-        """No later deposit counts; one that came in time but of which no word had come yet does."""
-        order = InvoiceEnd(request_id=self.case.request_id, lapsed=lapsed, on=self.today)
-        self.case.payments = await self.do(
-            InvoicingActivities.close_invoice, order, "Close the unpaid invoice"
-        )
-
     # ── the response: prepared by one person, approved by another ─────────────────────────────────────────
 
     async def decide_the_response(self) -> None:
@@ -391,10 +305,16 @@ class DisclosureRequest(Answering, Retaining):
             await self.do(CarryingOutActivities.undo, order, "Undo in the register what was carried out")
         if case.ending is not None and case.invoice is not None:
             await self.close_the_invoice(lapsed=False)
+        goes_back = case.payments.received
+        await self.return_the_fee()
         if case.received_on is None:
             return
         letter = self.letter(
-            end.letter, due_on=end.due_on, standing_end=case.standing_end, duplicate_of=case.duplicate_of
+            end.letter,
+            due_on=end.due_on,
+            standing_end=case.standing_end,
+            duplicate_of=case.duplicate_of,
+            received=goes_back or None,
         )
         await self.send(letter, end.clause)
         if case.standing_end in (StandingEnd.MANDATE_WITHDRAWN, StandingEnd.MAJORITY):

@@ -64,8 +64,12 @@ def sentence(case: Case, wait: Wait | None) -> str:
     # the last day on which it is still in time, not the midnight after it
     until = f" until the end of {_last_day(wait.until)}" if wait.until is not None else ""
     clause = f" ({wait.clause})" if wait.clause else ""
+    owed = (
+        " ALERT: the bank took the fee back after the answer went out; it is owed again." if case.owes else ""
+    )
     return (
-        f"{head}. Waits for {_WAITS[wait.what]}{until}{clause}. Turn: {wait.who}.{_particulars(case, wait)}"
+        f"{head}.{owed} Waits for {_WAITS[wait.what]}{until}{clause}. Turn: {wait.who}."
+        f"{_particulars(case, wait)}"
     )
 
 

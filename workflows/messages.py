@@ -146,6 +146,10 @@ class TakeBackResponse(Act):
     note_id: NoteId
 
 
+class SendReceipt(Act):
+    """Somebody who paid the fee wants a receipt."""
+
+
 class Withdraw(Act):
     """The requester withdraws; possible until the answer is posted."""
 

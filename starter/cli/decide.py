@@ -42,6 +42,7 @@ def register(app: typer.Typer) -> None:
         return_
     )
     command(app, "withdraw", example=f"kaiji request withdraw {one} --by officer-1")(withdraw)
+    command(app, "receipt", example=f"kaiji request receipt {one} --by accounts-1")(receipt)
     command(
         app,
         "extend",
@@ -192,6 +193,15 @@ async def withdraw(installation: Installation, request_id: RequestId, by: By) ->
 
     done = "Withdrawn; a letter confirms it where we know whom to write to."
     return await do(installation, request_id, DisclosureRequest.withdraw, Withdraw(by=by), done)
+
+
+async def receipt(installation: Installation, request_id: RequestId, by: By) -> Answer:
+    """Send a receipt for the handling fee to whoever asks for one; a second one says that it is."""
+    from workflows.disclosure_request import DisclosureRequest
+    from workflows.messages import SendReceipt
+
+    done = "A receipt waits in the print queue: `kaiji mail queue` shows it."
+    return await do(installation, request_id, DisclosureRequest.send_receipt, SendReceipt(by=by), done)
 
 
 async def extend(

@@ -25,6 +25,7 @@ from policy.calendar import end_of_day, today_in_tokyo
 from policy.deposit import parse_notice
 from policy.envelope import parse_envelope
 from policy.holdings import parse_holdings
+from policy.refund import AccountType, RefundAccount
 from policy.refusals import Code, Refusal
 from policy.registry import pack_in_force
 from policy.vocabulary import (
@@ -39,7 +40,7 @@ from policy.vocabulary import (
     StandingEnd,
     SubjectMatter,
 )
-from records import envelopes, holdings, ledger, letters, requests, staff
+from records import envelopes, holdings, ledger, letters, refunds, requests, staff
 from records.database import Database
 from records.envelopes import Recorded
 from runtime.codec import ENCODING, EncryptingCodec
@@ -47,6 +48,7 @@ from runtime.keys import Keyring
 from runtime.plugin import kaiji_plugin
 from runtime.temporal import fast_forward, virtual_now, wait_until_idle
 from starter.changes import seal_changes
+from starter.errands import Errands
 from starter.notices import Notices
 from starter.reasons import seal_reason
 from starter.requests import start
@@ -67,9 +69,11 @@ from workflows.messages import (
     ProposeResponse,
     RecordDocument,
     RecordMail,
+    RefundDeposit,
     ReleaseHold,
     Reopen,
     ReturnProposal,
+    SendReceipt,
     Status,
     TakeBackResponse,
     VerifyIdentity,
@@ -82,6 +86,15 @@ MOMENT = timedelta(seconds=30)
 """Shorter than anything here waits for, longer than anything here takes."""
 
 Json = dict[str, Any]
+
+ACCOUNT = RefundAccount(
+    bank_code="9999",
+    branch_code="999",
+    account_type=AccountType.ORDINARY,
+    number="7654321",
+    holder_kana="ミホン ハナコ",
+)
+"""Where money goes back to."""
 
 HANAKO: Json = {
     "name": "見本 花子",
@@ -201,6 +214,10 @@ class World:
         way_in = Notices(deposit.source, self.database, self.keyring, self.connected)
         await way_in.take(f"{deposit.source}/{deposit.id}/{type}", body, parse_notice(body))
 
+    async def run_errands(self) -> int:
+        """Whoever is to be told that money moved is told."""
+        return await Errands(self.database, self.connected).run()
+
     async def match_untold(self, amount: int, reference: str) -> None:
         """A deposit is in the ledger and matched, but no word of it has reached its request yet."""
         money = Money(self, f"D{self.number()}", "webhook", amount, reference)
@@ -274,6 +291,21 @@ class Money:
         await updating(handle.execute_update(Deposit.assign, AssignDeposit(by=by, request_id=case.id)))
         await handle.result()
         await case.idle()
+
+    async def refund(self, by: str = "accounts-1", amount: int | None = None) -> str:
+        """A clerk proposes to give back what is left; answers the refund's number. Raises `Refused`."""
+        async with self.world.database.begin() as conn:
+            account_id = await refunds.seal_account(
+                conn, self.world.database.vault, self.source, self.id, ACCOUNT
+            )
+        handle = self.world.client.get_workflow_handle_for(Deposit.run, self.workflow_id)
+        act = RefundDeposit(by=by, account_id=str(account_id), amount=amount)
+        try:
+            status = await handle.execute_update(Deposit.refund, act)
+        except WorkflowUpdateFailedError as error:
+            raise _refused(error) from None
+        await wait_until_idle(self.world.client, self.workflow_id)
+        return status.refund or ""
 
     async def status(self) -> DepositStatus:
         await wait_until_idle(self.world.client, self.workflow_id)
@@ -452,6 +484,10 @@ class Case:
         await self.act(DisclosureRequest.reopen, Reopen(by=by, note_id=note_id))
         await self.idle()
 
+    async def receipt(self, by: str = "accounts-1") -> None:
+        await self.act(DisclosureRequest.send_receipt, SendReceipt(by=by))
+        await self.idle()
+
     async def withdraw(self, by: str = "officer-1") -> None:
         await self.act(DisclosureRequest.withdraw, Withdraw(by=by))
         await self.idle()
@@ -545,7 +581,10 @@ class Case:
     # ── time ──────────────────────────────────────────────────────────────────────────────────────────────
 
     async def idle(self) -> None:
+        """Until nothing is under way, and everybody was told of what money did."""
         await wait_until_idle(self.world.client, self.id)
+        if await self.world.run_errands():
+            await wait_until_idle(self.world.client, self.id)
 
     async def now(self) -> datetime:
         return await virtual_now(self.world.client, self.id)
@@ -631,9 +670,14 @@ async def updating(update: Awaitable[object]) -> None:
     try:
         await update
     except WorkflowUpdateFailedError as error:
-        if isinstance(error.cause, ApplicationError) and error.cause.type in set(Code):
-            raise Refused(Code(error.cause.type)) from None
-        raise
+        raise _refused(error) from None
+
+
+def _refused(error: WorkflowUpdateFailedError) -> Exception:
+    """What the caller is told: the reason code, or the failure as it is."""
+    if isinstance(error.cause, ApplicationError) and error.cause.type in set(Code):
+        return Refused(Code(error.cause.type))
+    return error
 
 
 @contextmanager
