@@ -26,7 +26,7 @@ from policy.vocabulary import (
     Phase,
     StandingEnd,
 )
-from records import audit, changes, ledger
+from records import audit, changes, invoices, ledger
 from records import documents as document_records
 from records import letters as letter_records
 from records.vault import Destroyed
@@ -63,6 +63,9 @@ STEPS: dict[str, Step] = {
     "majority": lambda case: case.end_standing(StandingEnd.MAJORITY),
     "pay": lambda case: case.pay(10_800),
     "pay_half": lambda case: case.pay(5_400),
+    "pay_short": lambda case: case.pay(4_970),
+    "take_money_back": lambda case: take_money_back(case),
+    "receipt": lambda case: case.receipt(),
     "grant": lambda case: case.propose(),
     "grant_by_officer_2": lambda case: case.propose(by="officer-2"),
     "grant_one": lambda case: case.propose(service=SERVICE, by="officer-2"),
@@ -105,10 +108,19 @@ FITTING: dict[Phase, tuple[str, ...]] = {
         "withdraw",
         "mandate_withdrawn",
     ),
-    Phase.AWAITING_PAYMENT: ("pay", "pay_half", "weeks", "pay"),
+    Phase.AWAITING_PAYMENT: ("pay", "pay_half", "weeks", "pay", "pay_short", "take_money_back"),
     Phase.PREPARING: ("grant_by_officer_2", "extend", "grant", "refuse_without_ground", "refuse_other"),
-    Phase.APPROVING: ("approve_by_officer", "approve", "extend", "approve", "send_back", "withdraw"),
-    Phase.POSTING: ("post", "take_back", "post", "withdraw", "address", "unsure", "not_posted"),
+    Phase.APPROVING: ("approve_by_officer", "approve", "extend", "approve", "send_back", "take_money_back"),
+    Phase.POSTING: (
+        "post",
+        "take_back",
+        "post",
+        "withdraw",
+        "address",
+        "unsure",
+        "not_posted",
+        "take_money_back",
+    ),
     Phase.IN_TRANSIT: ("return", "withdraw", "deliver", "return"),
     Phase.RETAINED: ("reopen", "weeks", "reopen", "hold"),
 }
@@ -160,6 +172,15 @@ async def extend(case: Case) -> None:
         await case.extend(add_business_days(status.response_due, 5))
 
 
+async def take_money_back(case: Case) -> None:
+    """The bank takes back the last deposit for the request, if there is one."""
+    reference = (await case.status()).payment_reference
+    paid = [money for money in case.world.deposits if money.reference == reference]
+    if paid:
+        await paid[-1].cancel()
+        await case.idle()
+
+
 async def alternative(case: Case) -> None:
     note_id = await case.note_of_measures()
     await case.propose(Decision.ALTERNATIVE, note_id=note_id)
@@ -180,13 +201,17 @@ async def check(case: Case, before: Status) -> Status:
     async with case.world.database.begin() as conn:
         rows = {row.id: row for row in await letter_records.list_of_request(conn, case.id)}
         payments = await ledger.payments(conn, case.id)
-        credited = [row.amount for row in await ledger.list_deposits(conn) if row.request_id == case.id]
+        credited = [row.allocated for row in await ledger.list_deposits(conn) if row.request_id == case.id]
+        invoice = await invoices.of_request(conn, case.id)
         carried_out = await changes.of_request(conn, case.id)
         custody = await document_records.list_custody(conn, case.id)
         assert (await audit.verify(conn, case.id)).broken == ()
     check_letters(status, rows)
     check_decisions(status, happened)
-    assert payments.received == sum(credited)
+    if invoice is not None:
+        assert sum(credited) == (payments.received if invoice.state in ("open", "paid") else 0)
+        waits = [x for x in status.letters if x.kind in ANSWERS and x.state is LetterState.QUEUED]
+        assert payments.paid or all(x.postings for x in waits)  # no answer lies ready whose fee is owed
     if status.phase is Phase.AWAITING_PAYMENT:
         assert status.payments.received == payments.received < status.fee
     assert all(one.until == other.since for one, other in pairwise(status.clock))
