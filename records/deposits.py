@@ -90,6 +90,18 @@ class DepositRow:
         return Match(self.state, self.request_id, self.suspense_reason)
 
 
+@dataclass(frozen=True)
+class AllocationRow:
+    """Yen credited to a request; they count no more from ``reversed_on``, which a credit note may be for."""
+
+    request_id: str
+    amount: int
+    on: date
+    by: str
+    reversed_on: date | None
+    credit_note: str | None
+
+
 def case_id(source: str, deposit_id: str) -> str:
     """The case under which a deposit's words are sealed and its events audited; its workflow's id too."""
     return f"deposit/{source}/{deposit_id}"
@@ -103,12 +115,35 @@ async def find(conn: AsyncConnection, source: str, deposit_id: str) -> DepositRo
     return _deposit(row)
 
 
-async def list_deposits(conn: AsyncConnection, *, unmatched: bool = False) -> list[DepositRow]:
-    """All deposits in the order they came, or only those of which something still waits."""
-    query = _query().order_by(deposits.c.recorded_at, deposits.c.source, deposits.c.deposit_id)
+async def list_deposits(
+    conn: AsyncConnection, *, unmatched: bool = False, latest: int | None = None
+) -> list[DepositRow]:
+    """All deposits in the order they came, or only those of which something still waits; of those the latest,
+    where so many are asked for.
+    """
+    order = deposits.c.recorded_at, deposits.c.source, deposits.c.deposit_id
+    query = _query()
     if unmatched:
         query = query.where(deposits.c.state.in_([DepositState.SETTLED, DepositState.SUSPENSE]))
+    if latest is None:
+        return [_deposit(row) for row in await conn.execute(query.order_by(*order))]
+    backwards = query.order_by(*(column.desc() for column in order)).limit(latest)
+    return [_deposit(row) for row in await conn.execute(backwards)][::-1]
+
+
+async def with_id(conn: AsyncConnection, deposit_id: str) -> list[DepositRow]:
+    """The deposits of an id, each of another source."""
+    query = _query().where(deposits.c.deposit_id == deposit_id).order_by(deposits.c.source)
     return [_deposit(row) for row in await conn.execute(query)]
+
+
+async def allocations_of(conn: AsyncConnection, source: str, deposit_id: str) -> list[AllocationRow]:
+    """Whatever of a deposit was ever credited to a request, in order."""
+    query = select(allocations).where(allocations.c.source == source, allocations.c.deposit_id == deposit_id)
+    return [
+        AllocationRow(row.request_id, row.amount, row.on, row.by, row.reversed_on, row.reversed_with)
+        for row in await conn.execute(query.order_by(allocations.c.seq))
+    ]
 
 
 async def locked(conn: AsyncConnection, source: str, deposit_id: str) -> DepositRow:

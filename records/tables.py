@@ -327,6 +327,8 @@ refund_files = Table(
     Column("state", String(16), nullable=False),
     Column("written_on", Date, nullable=False),
     Column("written_by", String(32), nullable=False),
+    Column("pay_on", Date, nullable=False),
+    Column("orderer_code", String(10)),  # who we are to the bank, in a transfer file
     Column("ended_on", Date),  # the bank accepted or refused it
     _now(),
     CheckConstraint("kind in ('zengin', 'list')", name="kind"),

@@ -49,7 +49,9 @@ async def approve(db: Database, number: str, by: str = "manager-1") -> RefundRow
 
 async def write(db: Database, numbers: Sequence[str] | None = None) -> refunds.FileRow | None:
     async with db.begin() as conn:
-        return await refunds.write_file(conn, kind="zengin", by="accounts-1", on=ON, numbers=numbers)
+        return await refunds.write_file(
+            conn, kind="zengin", by="accounts-1", on=ON, pay_on=ON, numbers=numbers
+        )
 
 
 async def pay(db: Database, line: PaidLine) -> list[str]:
@@ -82,7 +84,9 @@ async def test_what_is_over_goes_back_in_five_steps_each_once(
     async with db.begin() as conn:
         for _ in range(2):
             assert (await refunds.accept_file(conn, file.id, by="accounts-1", on=ON)).state == "accepted"
-        assert await refunds.transfers(conn, db.vault, file.id) == [refunds.Transfer(number, 600, ACCOUNT)]
+        assert await refunds.transfers(conn, db.vault, file.id) == [
+            refunds.Transfer(number, 600, "JPY", ACCOUNT)
+        ]
     line = PaidLine("s1/1", date(2018, 12, 7), 600, holder="ミホン　ハナコ")
     for _ in range(2):
         assert await pay(db, line) == [number]
@@ -115,9 +119,9 @@ async def test_nobody_approves_their_own_proposal_or_acts_outside_their_role(
             (refunds.approve(conn, "RF-2018-000009", by="manager-1", **on), Code.UNKNOWN_REFUND),
             (refunds.reject(conn, number, by="auditor-1", **on), Code.WRONG_ROLE),
             (refunds.came_back(conn, number, by="accounts-1", **on), Code.REFUND_STATE),
-            (refunds.write_file(conn, kind="list", by="manager-1", **on), Code.WRONG_ROLE),
+            (refunds.write_file(conn, kind="list", by="manager-1", pay_on=ON, **on), Code.WRONG_ROLE),
             (
-                refunds.write_file(conn, kind="list", by="accounts-1", numbers=[number], **on),
+                refunds.write_file(conn, kind="list", by="accounts-1", pay_on=ON, numbers=[number], **on),
                 Code.REFUND_STATE,
             ),
             (refunds.accept_file(conn, "RT-2018-000001", by="accounts-1", **on), Code.UNKNOWN_REFUND),
@@ -294,7 +298,7 @@ async def test_the_account_is_sealed_under_its_deposit(db: Database, keyring: Ke
     await record(db, keyring, bank("B1"))
     number = (await propose(db)).number
     async with db.begin() as conn:
-        assert await refunds.account(conn, db.vault, number) == ACCOUNT
+        assert await refunds.opened_account(conn, db.vault, number) == ACCOUNT
         cases = await conn.execute(
             select(vault.c.case_id, vault.c.record_class).where(vault.c.label == "refund_account")
         )
@@ -322,8 +326,8 @@ async def test_only_an_account_sealed_for_this_deposit_is_refunded_to(db: Databa
     await propose(db)
     async with db.begin() as conn:
         assert await refunds.seal_account(conn, db.vault, "zengin", "B1", OTHER) == ids[2]
+        another = ACCOUNT.model_copy(update={"branch_code": "002"})
         with pytest.raises(Refusal) as caught:
-            another = ACCOUNT.model_copy(update={"branch_code": "002"})
             await refunds.seal_account(conn, db.vault, "zengin", "B1", another)
         assert caught.value.code is Code.NOT_REFUNDABLE
 

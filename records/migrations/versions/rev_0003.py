@@ -90,6 +90,8 @@ def upgrade() -> None:
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("written_on", sa.Date(), nullable=False),
         sa.Column("written_by", sa.String(32), nullable=False),
+        sa.Column("pay_on", sa.Date(), nullable=False),
+        sa.Column("orderer_code", sa.String(10)),
         sa.Column("ended_on", sa.Date()),
         _recorded_at(),
         sa.PrimaryKeyConstraint("id", name="pk_refund_files"),
