@@ -4,13 +4,11 @@ The payer's own words (name, reference, EDI) are personal data; the ids, the amo
 """
 
 import re
-import unicodedata
 from datetime import date
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import (
-    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -33,26 +31,30 @@ class NoticeType(StrEnum):
     CANCELLED = "deposit.cancelled"
 
 
-def _one_line(text: str) -> str:
-    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text):
-        raise ValueError("control characters are not allowed")
-    return text
-
-
 def _empty_for_none(value: object) -> object:
     return "" if value is None else value
 
 
-def _written_date(value: object) -> object:
-    if type(value) is date or (isinstance(value, str) and re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", value)):
-        return value
-    raise ValueError("a date is written YYYY-MM-DD")
+def _written(pattern: str, how: str, format: str) -> BeforeValidator:
+    """Text of this pattern alone, which the schema publishes: pydantic would read far more as a moment."""
 
+    def check(value: object) -> object:
+        if isinstance(value, str) and re.fullmatch(pattern, value):
+            return value
+        raise ValueError(how)
+
+    text = Annotated[str, Field(pattern=pattern, json_schema_extra={"format": format})]
+    return BeforeValidator(check, json_schema_input_type=text)
+
+
+# Years 1000 to 2999: what is reckoned from a date (time zones, terms, retention) stays in the calendar.
+_DATE = "[12][0-9]{3}-[0-9]{2}-[0-9]{2}"
+_TIME = r"[0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
+_ONE_LINE = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
 
 DepositId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
-_Words = Annotated[
-    str, BeforeValidator(_empty_for_none), Field(strict=True, max_length=140), AfterValidator(_one_line)
-]
+_Line = Annotated[str, Field(strict=True, max_length=140, pattern=_ONE_LINE)]
+_Words = Annotated[_Line, BeforeValidator(_empty_for_none, json_schema_input_type=_Line | None)]
 
 
 class DepositData(BaseModel):
@@ -61,10 +63,12 @@ class DepositData(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     deposit_id: DepositId
-    account: Annotated[str, Field(strict=True, min_length=1, max_length=64), AfterValidator(_one_line)]
-    amount: Annotated[int, Field(strict=True, gt=0, le=MAX_AMOUNT)]
+    account: Annotated[str, Field(strict=True, min_length=1, max_length=64, pattern=_ONE_LINE)]
+    amount: Annotated[
+        int, Field(strict=True, gt=0, le=MAX_AMOUNT, description="Digits alone: no fraction, no exponent.")
+    ]
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
-    value_date: Annotated[date, BeforeValidator(_written_date)]
+    value_date: Annotated[date, _written(f"^{_DATE}$", "a date is written YYYY-MM-DD", "date")]
     payer_name: _Words = ""
     reference: _Words = ""
     edi: _Words = ""
@@ -84,7 +88,12 @@ class DepositNotice(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     type: NoticeType
-    timestamp: AwareDatetime
+    timestamp: Annotated[
+        AwareDatetime,
+        _written(
+            f"^{_DATE}T{_TIME}$", "a moment is written YYYY-MM-DDThh:mm:ss, then Z or +hh:mm", "date-time"
+        ),
+    ]
     data: DepositData
 
 
