@@ -7,13 +7,14 @@ The Temporal connection is not among them: it has Temporal's own `TEMPORAL_*` va
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from runtime.errors import Misconfigured
 from runtime.stackfile import StackFile
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+Rate = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class Settings(BaseSettings):
@@ -37,6 +38,15 @@ class Settings(BaseSettings):
     """The folder of the operator's own policy packs; HOME/packs unless set."""
     gateway_host: str = "127.0.0.1"
     gateway_port: Port = 8700
+    gateway_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = ()
+    """Addresses and networks of the proxies before the gateway, separated by spaces: these alone are believed
+    about who calls (`X-Forwarded-For`)."""
+    notices_per_minute: Rate = 1200
+    """Signed notices from one address; as many may come at once."""
+    notices_per_minute_total: Rate = 6000
+    strangers_per_minute: Rate = 60
+    """Calls of one address before a signature of it held."""
+    strangers_per_minute_total: Rate = 3000
     codec_server: bool = False
     """Whether the gateway decodes payloads for the Temporal UI: in development only."""
     codec_origin: str | None = None
@@ -49,7 +59,7 @@ class Settings(BaseSettings):
     actor: str | None = None
     """The staff id on whose behalf the command line acts when `--by` is not given."""
 
-    @field_validator("webhook_secrets", mode="before")
+    @field_validator("webhook_secrets", "gateway_proxies", mode="before")
     @classmethod
     def _separate(cls, value: object) -> object:
         return tuple(value.split()) if isinstance(value, str) else value

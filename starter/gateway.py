@@ -7,22 +7,17 @@ and PostgreSQL are connected to when they are first needed, and again whenever t
 
 import asyncio
 import sys
-import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any, Literal, TypeVar
 
-import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, SecretStr
-from starlette.datastructures import MutableHeaders
-from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse, PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.responses import PlainTextResponse
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -40,26 +35,30 @@ from runtime.keys import Keyring
 from runtime.settings import Settings
 from runtime.temporal import connect, connection
 from starter.codec_server import codec_router
+from starter.connections import config
 from starter.errands import ClientSource
 from starter.notices import Notices
-from starter.webhooks import TooLarge, TooSlow, Verifier, is_unambiguous, read_body
+from starter.rates import Limits, Rates
+from starter.replies import ERRORS, install_replies
+from starter.webhooks import (
+    BODY_SECONDS,
+    SIGNATURE_HEADERS,
+    Verifier,
+    check_media,
+    is_unambiguous,
+    read_body,
+)
 
 SOURCE = "webhook"
 """The source under which the ledger knows these deposits."""
 
-_BUDGET = 4.5  # seconds for all that a notice needs
+ANSWER_SECONDS = 4.5
+"""For all that a notice needs once it was read."""
+
 _PROBE = 2.0  # seconds for each part of /readyz
-_RETRY_AFTER = "30"
-_STATUS = {Code.NOT_AUTHENTIC: 401, Code.NOTICE_CONFLICT: 409, Code.SERVICE_UNREACHABLE: 503}
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
+_AT_A_TIME = 10  # notices worked at: fewer than the database has connections for
 
 Result = TypeVar("Result")
-log = structlog.stdlib.get_logger(__name__)
 
 
 class Accepted(BaseModel):
@@ -67,19 +66,6 @@ class Accepted(BaseModel):
 
     deposit_id: str
     type: NoticeType
-
-
-class Error(BaseModel):
-    """A reason code of the registry, and what to do about it."""
-
-    code: Code
-    message: str
-
-
-class ErrorDocument(BaseModel):
-    """Why nothing was accepted."""
-
-    error: Error
 
 
 class Readiness(BaseModel):
@@ -111,38 +97,52 @@ def create_app(
     client_factory: ClientSource,
     secrets: Sequence[SecretStr],
     *,
+    limits: Limits = Limits(),
+    answer_seconds: float = ANSWER_SECONDS,
+    body_seconds: float = BODY_SECONDS,
     codec: APIRouter | None = None,
 ) -> FastAPI:
     """The gateway as an ASGI application. Raises ``Misconfigured`` for secrets that are none."""
     verifier = Verifier(secrets)
+    rates = Rates(limits)
     client = LazyClient(client_factory)
     notices = Notices(SOURCE, database, keyring, client)
+    places = asyncio.Semaphore(_AT_A_TIME)
+    readiness = _Readiness(database, client)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await database.dispose()
 
-    app = FastAPI(title="Kaiji gateway", version="1", docs_url=None, redoc_url=None, lifespan=lifespan)
-    app.add_middleware(_Edge)
-    app.add_exception_handler(Refusal, _refused)
-    app.add_exception_handler(Unreachable, _unreachable)
-    app.add_exception_handler(TooLarge, _too_large)
-    app.add_exception_handler(TooSlow, _too_slow)
-    app.add_exception_handler(ClientDisconnect, _gone)
+    async def take(webhook_id: str, body: bytes, notice: DepositNotice) -> None:
+        async with places:
+            await notices.take(webhook_id, body, notice)
 
-    @app.post("/webhooks/deposits", status_code=202, responses=_ERRORS, openapi_extra=_SIGNED_NOTICE)
+    app = FastAPI(
+        title="Kaiji gateway",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    install_replies(app)
+
+    @app.post("/webhooks/deposits", status_code=202, responses=ERRORS, openapi_extra=_SIGNED_NOTICE)
     async def deposits(request: Request) -> Accepted:
         """A notice about a deposit, signed by Standard Webhooks. Repeat it until it is answered 202."""
-        body = await read_body(request)
+        address = request.client.host if request.client else ""
+        rates.call(address)
+        check_media(request.headers)
+        body = await read_body(request, seconds=body_seconds)
         if not verifier.verifies(body, request.headers):
             raise Refusal(Code.NOT_AUTHENTIC, "the signature does not hold, or its time is not now")
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            raise Refusal(Code.MALFORMED, "the content type of a notice is application/json")
+        rates.proven(address)
         notice = parse_notice(body)
         if not is_unambiguous(body):
             raise Refusal(Code.MALFORMED, "notice: a key stands twice in an object")
-        await _within(_BUDGET, notices.take(request.headers["webhook-id"], body, notice))
+        await _within(answer_seconds, take(request.headers["webhook-id"], body, notice))
         return Accepted(deposit_id=notice.data.deposit_id, type=notice.type)
 
     @app.get("/healthz", response_class=PlainTextResponse)
@@ -153,7 +153,7 @@ def create_app(
     @app.get("/readyz", responses={503: {"model": Readiness}})
     async def readyz(response: Response) -> Readiness:
         """Database and Temporal can be worked with; if not, 503 and which of them cannot."""
-        found = Readiness(**dict(zip(("database", "temporal"), await _probe(database, client), strict=True)))
+        found = await readiness()
         if (found.database, found.temporal) != ("ok", "ok"):
             response.status_code = 503
         return found
@@ -176,17 +176,8 @@ def main() -> None:
     except PackError as error:
         sys.stderr.write(f"the gateway cannot start: {error}\n")
         sys.exit(2)
-    uvicorn.run(
-        app,
-        host=settings.gateway_host,
-        port=settings.gateway_port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        ws="none",
-        timeout_graceful_shutdown=10,
-    )
+    proxies = [str(network) for network in settings.gateway_proxies]
+    uvicorn.Server(config(app, settings.gateway_host, settings.gateway_port, proxies)).run()
 
 
 def _app(settings: Settings) -> FastAPI:
@@ -197,6 +188,12 @@ def _app(settings: Settings) -> FastAPI:
         keyring,
         partial(connect, settings, keyring),
         settings.webhook_secrets,
+        limits=Limits(
+            notices=settings.notices_per_minute,
+            all_notices=settings.notices_per_minute_total,
+            strangers=settings.strangers_per_minute,
+            all_strangers=settings.strangers_per_minute_total,
+        ),
         codec=codec_router(EncryptingCodec(keyring, namespace), namespace, settings.codec_origin)
         if settings.codec_server
         else None,
@@ -230,102 +227,47 @@ def _forget(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
-async def _probe(database: Database, client: LazyClient) -> tuple[str, str]:
-    async def revision() -> str:
-        async with database.begin() as conn:
+class _Readiness:
+    """Looks whether the services answer: once for all who ask meanwhile, so that asking costs them little."""
+
+    def __init__(self, database: Database, client: LazyClient) -> None:
+        self._database = database
+        self._client = client
+        self._look: asyncio.Task[Readiness] | None = None
+        self._one_connection = asyncio.Lock()
+
+    async def __call__(self) -> Readiness:
+        if self._look is None or self._look.done():
+            self._look = asyncio.create_task(self._looked())
+        return await asyncio.shield(self._look)
+
+    async def _looked(self) -> Readiness:
+        database, temporal = await asyncio.gather(_state(self._revision()), _state(self._namespace()))
+        return Readiness.model_validate({"database": database, "temporal": temporal})
+
+    async def _revision(self) -> str:
+        async with self._one_connection, self._database.begin() as conn:
             return "ok" if await conn.run_sync(migrate.revision) == migrate.head() else "not migrated"
 
-    async def namespace() -> str:
-        connected = await client()
+    async def _namespace(self) -> str:
+        connected = await self._client()
         request = DescribeNamespaceRequest(namespace=connected.namespace)
         await connected.workflow_service.describe_namespace(request, timeout=timedelta(seconds=_PROBE))
         return "ok"
 
-    async def state(probe: Coroutine[object, object, str]) -> str:
-        with suppress(Unreachable, RPCError):
-            return await _within(_PROBE, probe)
-        return "unreachable"
 
-    return await asyncio.gather(state(revision()), state(namespace()))
-
-
-# ── answers ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _error(status: int, code: Code, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    document = ErrorDocument(error=Error(code=code, message=message))
-    return JSONResponse(document.model_dump(mode="json"), status, headers)
-
-
-async def _refused(_: Request, refusal: Exception) -> Response:
-    assert isinstance(refusal, Refusal)
-    log.warning("notice refused", code=refusal.code.value)
-    return _error(_STATUS.get(refusal.code, 400), refusal.code, refusal.message)
-
-
-async def _unreachable(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Unreachable)
-    log.error("notice not accepted: out of reach", service=error.service, hint=error.hint)
-    message = "nothing was accepted: repeat the notice later"
-    return _error(503, Code.SERVICE_UNREACHABLE, message, {"Retry-After": _RETRY_AFTER})
-
-
-async def _too_large(_: Request, __: Exception) -> Response:
-    return _error(413, Code.MALFORMED, "the body is larger than 64 kB", {"Connection": "close"})
-
-
-async def _too_slow(_: Request, __: Exception) -> Response:
-    return _error(408, Code.MALFORMED, "the body did not arrive in time", {"Connection": "close"})
-
-
-async def _gone(_: Request, __: Exception) -> Response:
-    return Response(status_code=400)  # nobody is left to read it
-
-
-class _Edge:
-    """Security headers on every answer, and one log line: the route, never the path or query asked for."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started, status = time.perf_counter(), 500
-
-        async def send_with_headers(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                MutableHeaders(scope=message).update(_HEADERS)
-            await send(message)
-
-        try:
-            await self._app(scope, receive, send_with_headers)
-        finally:
-            route = getattr(scope.get("route"), "path", "(unknown)")
-            milliseconds = round((time.perf_counter() - started) * 1000, 1)
-            log.info("request", route=route, status=status, milliseconds=milliseconds)
+async def _state(probe: Coroutine[object, object, str]) -> str:
+    with suppress(Unreachable, RPCError):
+        return await _within(_PROBE, probe)
+    return "unreachable"
 
 
 # ── description ─────────────────────────────────────────────────────────────────────────────────────────
 
-_WHY = {
-    400: "Malformed; the message names the field, never its content.",
-    401: "Unsigned, forged, or not of now.",
-    408: "The body did not arrive in time.",
-    409: "Other content came before with this id, or of this type for this deposit.",
-    413: "Larger than 64 kB.",
-    503: "A service is out of reach and nothing was accepted: repeat later.",
-}
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorDocument, "description": why} for status, why in _WHY.items()
-}
 _SIGNED_NOTICE = {
     "parameters": [
-        {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
-        for name in ("webhook-id", "webhook-timestamp", "webhook-signature")
+        {"name": name, "in": "header", "required": True, "schema": {"type": "string", "pattern": pattern}}
+        for name, pattern in SIGNATURE_HEADERS.items()
     ],
     "requestBody": {
         "required": True,
@@ -336,9 +278,12 @@ _SIGNED_NOTICE = {
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
     """FastAPI's description, with the notice in it: the route takes the body raw, to verify it unread."""
+    if app.openapi_schema is not None:
+        return app.openapi_schema
     described = get_openapi(title=app.title, version=app.version, routes=app.routes)
     notice = DepositNotice.model_json_schema(ref_template="#/components/schemas/{model}")
     described["components"]["schemas"] |= notice.pop("$defs") | {"DepositNotice": notice}
+    app.openapi_schema = described
     return described
 
 

@@ -6,10 +6,12 @@ Nothing here looks into the content, and nothing of it, nor of any header, reach
 import asyncio
 import base64
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 
 from pydantic import SecretStr
 from standardwebhooks import Webhook, WebhookVerificationError
+from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from runtime.errors import Misconfigured
@@ -21,6 +23,14 @@ PATIENCE = 8 * 1024 * 1024
 BODY_SECONDS = 10
 """How long a sender may take to deliver its body."""
 
+SIGNATURE_HEADERS = {
+    "webhook-id": r"^[\x21-\x7e]{1,255}$",
+    "webhook-timestamp": "^[0-9]{1,12}$",
+    "webhook-signature": r"^[\x21-\x7e]+( [\x21-\x7e]+)*$",
+}
+"""What signs a notice: each of these once, written so."""
+
+_CHARSET = re.compile(r"""charset\s*=\s*["']?([^\s;"']*)""", re.IGNORECASE)
 _SHORTEST_SECRET, _LONGEST_SECRET = 24, 64  # bytes, by Standard Webhooks
 
 
@@ -30,6 +40,10 @@ class TooLarge(Exception):
 
 class TooSlow(Exception):
     """The body did not arrive in time."""
+
+
+class Unreadable(Exception):
+    """The headers announce something else than plain JSON; the message says what is read."""
 
 
 class Verifier:
@@ -44,19 +58,40 @@ class Verifier:
             raise Misconfigured("no webhook secret: set KAIJI_WEBHOOK_SECRETS, or run `kaiji dev`")
         self._webhooks = [_webhook(secret.get_secret_value()) for secret in secrets]
 
-    def verifies(self, body: bytes, headers: Mapping[str, str]) -> bool:
-        """Whether the signature holds; a body that is not UTF-8 has none that could."""
-        return any(_holds(webhook, body, headers) for webhook in self._webhooks)
+    def verifies(self, body: bytes, headers: Headers) -> bool:
+        """Whether the signature holds; a body that is not UTF-8 has none that could.
+
+        A header that stands twice might be read one way by us and another way before us: then it is no.
+        """
+        signed = {name: headers.getlist(name) for name in SIGNATURE_HEADERS}
+        if not all(
+            len(values) == 1 and re.fullmatch(SIGNATURE_HEADERS[name], values[0])
+            for name, values in signed.items()
+        ):
+            return False
+        first = {name: values[0] for name, values in signed.items()}
+        return any(_holds(webhook, body, first) for webhook in self._webhooks)
 
 
-async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
+def check_media(headers: Headers) -> None:
+    """Whether the headers announce JSON in UTF-8 as it is, not compressed. Raises ``Unreadable``."""
+    if any(coding.strip().lower() != "identity" for coding in headers.getlist("content-encoding")):
+        raise Unreadable("a notice is sent as it is signed, without a content encoding")
+    content_types = headers.getlist("content-type")
+    media, _, parameters = ",".join(content_types).partition(";")
+    charset = _CHARSET.search(parameters)
+    if media.strip().lower() != "application/json" or (charset and charset[1].lower() != "utf-8"):
+        raise Unreadable("the content type of a notice is application/json, in UTF-8")
+
+
+async def read_body(request: Request, limit: int = MAX_BODY, seconds: float = BODY_SECONDS) -> bytes:
     """The body, kept no further than the limit whatever its headers say.
 
     Raises ``TooLarge`` and ``TooSlow``.
     """
     body, size = bytearray(), 0
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(seconds):
             async for chunk in request.stream():
                 size += len(chunk)
                 if size <= limit:
@@ -99,10 +134,10 @@ def _webhook(secret: str) -> Webhook:
     return Webhook(key)
 
 
-def _holds(webhook: Webhook, body: bytes, headers: Mapping[str, str]) -> bool:
+def _holds(webhook: Webhook, body: bytes, headers: dict[str, str]) -> bool:
     """The library raises more than its own error on headers that are broken: each means no."""
     try:
-        webhook.verify(body, dict(headers), json_parse=False)
+        webhook.verify(body, headers, json_parse=False)
     except (WebhookVerificationError, ValueError, TypeError, OverflowError):
         return False
     return True

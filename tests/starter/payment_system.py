@@ -5,7 +5,7 @@ import base64
 import contextlib
 import json
 import uuid
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from standardwebhooks import Webhook
 
 from runtime.embedded.processes import free_port
+from starter import connections
 
 PAYER = "ミホン ハナコ"
 
@@ -92,13 +93,10 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def served(app: FastAPI) -> AsyncIterator[PaymentSystem]:
+async def served(app: FastAPI, proxies: Sequence[str] = ()) -> AsyncIterator[PaymentSystem]:
     """The gateway on a port of its own, and somebody to talk to it."""
     port = free_port()
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=port, log_config=None, access_log=False, server_header=False
-    )
-    server = _Server(config)
+    server = _Server(connections.config(app, "127.0.0.1", port, proxies))
     task = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110
         await asyncio.sleep(0.01)

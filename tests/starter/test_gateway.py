@@ -301,7 +301,7 @@ async def test_malformed_notices_are_refused_by_the_name_of_the_field(
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", ""])
 async def test_only_json_is_read(payment_system: PaymentSystem, content_type: str) -> None:
-    assert (await payment_system.send(BODY, signature(BODY), content_type=content_type)).status_code == 400
+    assert (await payment_system.send(BODY, signature(BODY), content_type=content_type)).status_code == 415
 
 
 async def test_the_content_type_may_name_its_encoding(payment_system: PaymentSystem) -> None:
