@@ -251,6 +251,27 @@ async def mark_paid(conn: AsyncConnection, vault: Vault, line: PaidLine, *, by: 
     return paid
 
 
+async def find_returned(conn: AsyncConnection, vault: Vault, line: PaidLine) -> RefundRow | None:
+    """The refund that a line of a statement shows to have come back: the one of its number, else the only one
+    of its amount that went to its payee; None where none is for certain.
+    """
+    gone = refunds.c.state.in_([RefundState.WRITTEN, RefundState.PAID]) & (refunds.c.amount == line.amount)
+    same = await where(conn, gone)
+    if named := _named(line):
+        same = [refund for refund in same if named == {refund.number}]
+    else:
+        same = [
+            refund for refund in same if _is_payee(await opened_account(conn, vault, refund.number), line)
+        ]
+    return same[0] if len(same) == 1 else None
+
+
+async def outstanding(conn: AsyncConnection) -> list[RefundRow]:
+    """The refunds in files for the bank that no statement has shown yet."""
+    by_hand = (refunds.c.state == RefundState.PAID) & (refunds.c.paid_line == _BY_HAND)
+    return await where(conn, (refunds.c.state == RefundState.WRITTEN) | by_hand)
+
+
 async def find_file(conn: AsyncConnection, file_id: str) -> FileRow:
     """The file of an id. Raises ``Refusal`` (unknown_refund)."""
     row = (await conn.execute(select(refund_files).where(refund_files.c.id == file_id))).one_or_none()
@@ -280,9 +301,7 @@ async def list_files(conn: AsyncConnection) -> list[FileRow]:
 async def _shown(conn: AsyncConnection, vault: Vault, line: PaidLine) -> list[RefundRow]:
     out = [
         refund
-        for refund in await where(
-            conn, (refunds.c.state == RefundState.WRITTEN) | (refunds.c.paid_line == _BY_HAND)
-        )
+        for refund in await outstanding(conn)
         if refund.currency == YEN
         and refund.file_id
         and (await find_file(conn, refund.file_id)).written_on <= line.on
@@ -291,13 +310,18 @@ async def _shown(conn: AsyncConnection, vault: Vault, line: PaidLine) -> list[Re
         held = [refund for refund in out if refund.file_id == line.file_id]
         return held if held and sum(refund.amount for refund in held) == line.amount else []
     same = [refund for refund in out if refund.amount == line.amount]
-    text = unicodedata.normalize("NFKC", " ".join((line.text, line.holder))).upper()
-    if named := {f"RF-{year}-{number}" for year, number in _NUMBERS.findall(text)}:
+    if named := _named(line):
         return [refund for refund in same if named == {refund.number}]
     for refund in same:  # of two that go to one account, the earlier is the one that is shown first
         if _is_payee(await opened_account(conn, vault, refund.number), line):
             return [refund]
     return []
+
+
+def _named(line: PaidLine) -> set[str]:
+    """The numbers of refunds that a line gives."""
+    text = unicodedata.normalize("NFKC", " ".join((line.text, line.holder))).upper()
+    return {f"RF-{year}-{number}" for year, number in _NUMBERS.findall(text)}
 
 
 def _is_payee(account: RefundAccount, line: PaidLine) -> bool:

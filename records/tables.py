@@ -252,20 +252,26 @@ credit_notes = Table(
     Column("number", String(16), primary_key=True),
     Column("invoice_number", ForeignKey("invoices.number"), nullable=False, index=True),
     Column("amount", Integer, nullable=False),  # negative where it reverses another
+    Column("tax", Integer, nullable=False),  # included in the amount, at the rate of the invoice
     Column("issued_on", Date, nullable=False),
     Column("reason", String(16), nullable=False),
+    Column("services", ARRAY(String(64))),  # whose lines it credits; none where it is what was left of all
     Column("reverses", ForeignKey("credit_notes.number"), unique=True),
     _now(),
     CheckConstraint("amount <> 0 and (amount < 0) = (reverses is not null)", name="amount"),
 )
 
 virtual_accounts = Table(
-    "virtual_accounts",  # which invoice an account of the bank's pool stands for, and from when until when
+    "virtual_accounts",  # which invoice an account of the bank's pool stands for, from when on
     metadata,
     Column("number", String(64), nullable=False),  # digits alone
     Column("from_on", Date, nullable=False),
-    Column("until", Date),  # the first day on which it no longer does
-    Column("invoice_number", ForeignKey("invoices.number"), nullable=False, unique=True),
+    Column(  # given before the invoice is issued, whose letter prints it
+        "invoice_number",
+        ForeignKey("invoices.number", deferrable=True, initially="DEFERRED"),
+        nullable=False,
+        unique=True,
+    ),
     _now(),
     PrimaryKeyConstraint("number", "from_on"),
 )
@@ -285,9 +291,12 @@ deposits = Table(
     Column("payment_reference", String(8)),  # found in what the payer typed; what they typed is sealed
     Column("invoice_number", String(16)),  # likewise
     Column("account_invoice", String(16)),  # what a virtual account it was paid into stands for
+    Column("likeness", String(64)),  # keyed: the folded name of the payer
     Column("suspense_reason", String(32)),
+    Column("waits_since", Date),  # in suspense
     Column("import_id", String(64)),
-    Column("fingerprint", String(64)),  # keyed: tells an imported record from another of the same id
+    Column("bank_likeness", String(64)),  # keyed: account, amount and payer, to find what a bank takes back
+    Column("tellings", JSONB, nullable=False, server_default="{}"),  # by kind of file: what it said, keyed
     Column(
         "content_id", ForeignKey("vault.id", ondelete="SET NULL"), index=True
     ),  # account, payer name, reference, EDI as sent
@@ -299,6 +308,35 @@ deposits = Table(
     Index(None, "state"),
     Index(None, "payment_reference"),
     Index(None, "value_date", "amount"),
+    Index(None, "booked_on", "amount"),
+    Index(None, "bank_likeness"),
+)
+
+imports = Table(
+    "imports",  # files of banks: one that is not finished was killed, and goes on when it is imported again
+    metadata,
+    Column("id", String(64), primary_key=True),  # keyed digest of the file
+    Column("kind", String(16), nullable=False),
+    Column("lines", Integer, nullable=False),
+    Column("begun_by", String(32), nullable=False),
+    Column("begun_on", Date, nullable=False),
+    Column("finished_on", Date),
+    Column("counts", JSONB, nullable=False, server_default="{}"),  # what it changed, over all its runs
+    _now(),
+)
+
+import_doubts = Table(
+    "import_doubts",  # lines of a file that only a clerk can judge
+    metadata,
+    Column("import_id", String(64), nullable=False),
+    Column("line", String(64), nullable=False),
+    Column("doubt", String(32), nullable=False),
+    Column("deposit_id", String(64)),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("day", Date, nullable=False),
+    _now(),
+    PrimaryKeyConstraint("import_id", "line", "doubt"),
 )
 
 allocations = Table(
@@ -312,7 +350,8 @@ allocations = Table(
     Column("by", String(32), nullable=False),
     Column("on", Date, nullable=False),
     Column("reversed_on", Date),
-    Column("reversed_with", String(16), index=True),  # the credit note; none where the bank took it back
+    Column("reversed_with", String(16), index=True),  # the credit note
+    Column("reversed_by", String(32)),  # the clerk; neither where the bank took the deposit back
     _now(),
     PrimaryKeyConstraint("source", "deposit_id", "seq"),
     ForeignKeyConstraint(["source", "deposit_id"], ["deposits.source", "deposits.deposit_id"]),

@@ -10,7 +10,8 @@ from policy.refund import AccountType, RefundAccount
 from policy.vocabulary import Language, LetterKind, RecordClass
 from records import books, invoices, letters, refunds
 from records.database import Database
-from records.ledger import BankDeposit, Recorded, record_many
+from records.bank_lines import BankDeposit, Recorded
+from records.ledger import record_many
 from records.vault import Vault
 from runtime.keys import Keyring
 from tests.records.material import open_request
@@ -97,6 +98,7 @@ def bank(deposit_id: str = "B1", amount: int = 5400, reference: str = "", **chan
         "amount": amount,
         "value_date": date(2018, 11, 12),
         "account": "0000-001-1234567",
+        "bank_likeness": f"like {deposit_id}",
         "payer_name": f"{reference}ﾐﾎﾝ ﾊﾅｺ",
     }
     return BankDeposit(**{**content, **changes})  # type: ignore[arg-type]

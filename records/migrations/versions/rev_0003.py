@@ -8,6 +8,8 @@ Revision ID: 0003
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects import postgresql
 
 revision = "0003"
 down_revision = "0002"
@@ -33,21 +35,52 @@ def upgrade() -> None:
     op.add_column("deposits", sa.Column("cancelled_on", sa.Date()))
     op.add_column("deposits", sa.Column("invoice_number", sa.String(16)))
     op.add_column("deposits", sa.Column("account_invoice", sa.String(16)))
+    op.add_column("deposits", sa.Column("likeness", sa.String(64)))
+    op.add_column("deposits", sa.Column("waits_since", sa.Date()))
     op.add_column("deposits", sa.Column("import_id", sa.String(64)))
-    op.add_column("deposits", sa.Column("fingerprint", sa.String(64)))
+    op.add_column("deposits", sa.Column("bank_likeness", sa.String(64)))
+    op.add_column("deposits", sa.Column("tellings", JSONB(), server_default="{}", nullable=False))
     op.execute("update deposits set moved_on = value_date")
     op.execute("update deposits set cancelled_on = value_date where state = 'cancelled'")
     op.alter_column("deposits", "moved_on", nullable=False)
     op.create_index("ix_deposits_state", "deposits", ["state"])
     op.create_index("ix_deposits_value_date_amount", "deposits", ["value_date", "amount"])
+    op.create_index("ix_deposits_booked_on_amount", "deposits", ["booked_on", "amount"])
+    op.create_index("ix_deposits_bank_likeness", "deposits", ["bank_likeness"])
+    op.create_table(
+        "imports",
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("lines", sa.Integer(), nullable=False),
+        sa.Column("begun_by", sa.String(32), nullable=False),
+        sa.Column("begun_on", sa.Date(), nullable=False),
+        sa.Column("finished_on", sa.Date()),
+        sa.Column("counts", JSONB(), server_default="{}", nullable=False),
+        _recorded_at(),
+        sa.PrimaryKeyConstraint("id", name="pk_imports"),
+    )
+    op.create_table(
+        "import_doubts",
+        sa.Column("import_id", sa.String(64), nullable=False),
+        sa.Column("line", sa.String(64), nullable=False),
+        sa.Column("doubt", sa.String(32), nullable=False),
+        sa.Column("deposit_id", sa.String(64)),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(3), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        _recorded_at(),
+        sa.PrimaryKeyConstraint("import_id", "line", "doubt", name="pk_import_doubts"),
+    )
 
     op.create_table(
         "credit_notes",
         sa.Column("number", sa.String(16), nullable=False),
         sa.Column("invoice_number", sa.String(16), sa.ForeignKey("invoices.number", name="fk_credit_notes_invoice_number"), nullable=False),
         sa.Column("amount", sa.Integer(), nullable=False),
+        sa.Column("tax", sa.Integer(), nullable=False),
         sa.Column("issued_on", sa.Date(), nullable=False),
         sa.Column("reason", sa.String(16), nullable=False),
+        sa.Column("services", postgresql.ARRAY(sa.String(64))),
         sa.Column("reverses", sa.String(16), sa.ForeignKey("credit_notes.number", name="fk_credit_notes_reverses")),
         _recorded_at(),
         sa.PrimaryKeyConstraint("number", name="pk_credit_notes"),
@@ -59,8 +92,7 @@ def upgrade() -> None:
         "virtual_accounts",
         sa.Column("number", sa.String(64), nullable=False),
         sa.Column("from_on", sa.Date(), nullable=False),
-        sa.Column("until", sa.Date()),
-        sa.Column("invoice_number", sa.String(16), sa.ForeignKey("invoices.number", name="fk_virtual_accounts_invoice_number"), nullable=False),
+        sa.Column("invoice_number", sa.String(16), sa.ForeignKey("invoices.number", name="fk_virtual_accounts_invoice_number", deferrable=True, initially="DEFERRED"), nullable=False),
         _recorded_at(),
         sa.PrimaryKeyConstraint("number", "from_on", name="pk_virtual_accounts"),
         sa.UniqueConstraint("invoice_number", name="uq_virtual_accounts_invoice_number"),
@@ -76,6 +108,7 @@ def upgrade() -> None:
         sa.Column("on", sa.Date(), nullable=False),
         sa.Column("reversed_on", sa.Date()),
         sa.Column("reversed_with", sa.String(16)),
+        sa.Column("reversed_by", sa.String(32)),
         _recorded_at(),
         sa.PrimaryKeyConstraint("source", "deposit_id", "seq", name="pk_allocations"),
         _of_deposit("allocations"),
@@ -154,11 +187,11 @@ def _credit_closed_invoices() -> None:
     """A credit note over each invoice that lapsed or was cancelled: it was owed no more."""
     op.execute(
         """
-        insert into credit_notes (number, invoice_number, amount, issued_on, reason)
+        insert into credit_notes (number, invoice_number, amount, tax, issued_on, reason)
         select 'CN-' || ended.year || '-' || lpad(ended.position::text, 6, '0'), ended.number, ended.total,
-               ended.day, case ended.state when 'lapsed' then 'lapsed' else 'withdrawn' end
+               ended.tax, ended.day, case ended.state when 'lapsed' then 'lapsed' else 'withdrawn' end
         from (
-            select i.number, i.total, i.state, closing.day, extract(year from closing.day)::int as year,
+            select i.number, i.total, i.tax, i.state, closing.day, extract(year from closing.day)::int as year,
                    row_number() over (partition by extract(year from closing.day) order by closing.day, i.number) as position
             from invoices i
             join requests r on r.id = i.request_id,
@@ -218,3 +251,4 @@ def _allocate() -> None:
         where d.source = a.source and d.deposit_id = a.deposit_id
         """
     )
+    op.execute("update deposits set waits_since = moved_on where state = 'suspense'")
