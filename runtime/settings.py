@@ -36,6 +36,8 @@ class Settings(BaseSettings):
     """The keyring's file; HOME/keyring.json unless set."""
     packs: Path | None = None
     """The folder of the operator's own policy packs; HOME/packs unless set."""
+    orderer_code: Annotated[str, Field(pattern="^[0-9]{10}$")] | None = None
+    """The 10 digits by which the bank knows who orders transfers (委託者コード); refund files need it."""
     gateway_host: str = "127.0.0.1"
     gateway_port: Port = 8700
     gateway_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = ()

@@ -18,6 +18,8 @@ TAMPERED = "tampered"
 """What is stored is not what was written there."""
 AUDIT_BROKEN = "audit_broken"
 """The audit trail is not what was written."""
+BOOKS_BROKEN = "books_broken"
+"""The ledger does not add up: somebody else wrote to it."""
 INTERNAL = "internal"
 """A fault of Kaiji's own."""
 

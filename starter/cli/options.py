@@ -2,7 +2,9 @@
 
 import os
 import re
+import sys
 import tempfile
+import unicodedata
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -22,12 +24,39 @@ def parse_date(text: str) -> date:
     raise typer.BadParameter("a date is written YYYY-MM-DD")
 
 
+def parse_month(text: str) -> date:
+    """A month written YYYY-MM, as its first day."""
+    if re.fullmatch("(19|20)[0-9]{2}-(0[1-9]|1[0-2])", text):
+        return date.fromisoformat(f"{text}-01")
+    raise typer.BadParameter("a month is written YYYY-MM, as 2018-11")
+
+
+def parse_amount(text: str) -> int:
+    """A whole amount above zero, as 5400 or 5,400; full-width digits count."""
+    digits = unicodedata.normalize("NFKC", text).strip()
+    if re.fullmatch("[0-9]{1,12}|[0-9]{1,3}(,[0-9]{3}){1,3}", digits):
+        amount = int(digits.replace(",", ""))
+        if amount > 0:
+            return amount
+    raise typer.BadParameter("an amount is written 5400 or 5,400, above zero")
+
+
 def parse_duration(text: str) -> timedelta:
     """A duration as 30d, 12h or 45m."""
     match = _DURATION.fullmatch(text)
     if match is None or int(match[1]) == 0:
         raise typer.BadParameter("a duration is written 30d, 12h or 45m")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def read_file_or_input(path: Path, limit: int) -> bytes:
+    """The content of a file, or of standard input where it is `-`, at most `limit` bytes."""
+    if str(path) != "-":
+        return read_file(path, limit)
+    content = sys.stdin.buffer.read(limit + 1)
+    if len(content) > limit:
+        raise typer.BadParameter(f"standard input: larger than {limit:,} bytes")
+    return content
 
 
 def read_file(path: Path, limit: int) -> bytes:

@@ -19,6 +19,7 @@ class Input(StrEnum):
     HOLDINGS = "holdings"
     CHANGES = "changes"
     DEPOSIT = "deposit"
+    REFUND_ACCOUNT = "refund-account"
     POLICY_PACK = "policy-pack"
 
 
@@ -30,7 +31,9 @@ def register(app: typer.Typer) -> None:
 async def schema(
     installation: Installation, name: Annotated[Input, typer.Argument(metavar="NAME", help="Which input.")]
 ) -> Answer:
-    """Print the JSON Schema of an input: envelope, holdings, changes, deposit (a webhook) or policy-pack."""
+    """Print the JSON Schema of an input: envelope, holdings, changes, deposit (a webhook), refund-account or
+    policy-pack.
+    """
     import json
 
     document = _model(name).model_json_schema(mode="validation")
@@ -44,12 +47,14 @@ def _model(name: Input) -> "type[BaseModel]":
     from policy.envelope import Envelope
     from policy.holdings import HoldingsFile
     from policy.pack import Pack
+    from policy.refund import RefundAccount
 
     models: dict[Input, type[BaseModel]] = {
         Input.ENVELOPE: Envelope,
         Input.HOLDINGS: HoldingsFile,
         Input.CHANGES: ChangeList,
         Input.DEPOSIT: DepositNotice,
+        Input.REFUND_ACCOUNT: RefundAccount,
         Input.POLICY_PACK: Pack,
     }
     return models[name]

@@ -31,8 +31,12 @@ def commands() -> Iterator[tuple[tuple[str, ...], str]]:
 
 EPILOGS = dict(commands())
 ALL = sorted(EPILOGS)
-ACTS = [words for words in ALL if words[0] in {"request", "mail", "deposits", "holdings", "staff", "keys"}]
-READ_ONLY = {"list", "show", "timeline", "queue", "provisions", "documents"}
+ACTS = [
+    words
+    for words in ALL
+    if words[0] in {"request", "mail", "deposits", "holdings", "staff", "keys", "refunds"}
+]
+READ_ONLY = {"list", "show", "timeline", "queue", "provisions", "documents", "ledger"}
 
 
 @pytest.fixture(autouse=True)
