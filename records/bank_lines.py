@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, fields
 from datetime import date
 from enum import StrEnum
 
+from pydantic import JsonValue
+
 from records.deposits import YEN, Suspense
 from records.encoding import canonical_json
 
@@ -59,9 +61,9 @@ class BankDeposit:
     @property
     def sealed(self) -> bytes:
         """All that is kept of it, sealed."""
-        return self._content({"details": dict(self.details)} if self.details else {})
+        return self._content({"details": {**self.details}} if self.details else {})
 
-    def _content(self, more: Mapping[str, Mapping[str, str]]) -> bytes:
+    def _content(self, more: dict[str, JsonValue]) -> bytes:
         return canonical_json(
             {
                 "deposit_id": self.deposit_id,

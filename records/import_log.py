@@ -1,10 +1,10 @@
 """Which files of banks were imported, how far each came, and what of them a clerk has to judge."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,7 +20,7 @@ CASE = "deposits"
 @dataclass(frozen=True)
 class Import:
     """A file of a bank. ``finished_on`` is None while it is being imported, or where that broke off: imported
-    again, it goes on. ``changed`` is what it changed, over all its runs.
+    again, it goes on. ``changed`` is what it changed, over all its runs; of ``doubts`` a clerk has to judge.
     """
 
     id: str
@@ -30,6 +30,7 @@ class Import:
     begun_on: date
     finished_on: date | None
     changed: Recorded
+    doubts: int
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,9 @@ async def begin(conn: AsyncConnection, id: str, kind: str, lines: int, *, by: st
 
 
 async def add(conn: AsyncConnection, id: str, recorded: Recorded) -> None:
-    """Add to what a file changed."""
-    held = (await conn.execute(select(imports).where(imports.c.id == id).with_for_update())).one()
-    total = _import(held).changed + recorded
+    """Add to what a file changed: not what was known, nor what is none of the ledger's."""
+    held = await conn.scalar(select(imports.c.counts).where(imports.c.id == id).with_for_update())
+    total = Recorded(**(held or {})) + replace(recorded, repeated=0, conflicts=0, other=0, doubts=0)
     await conn.execute(update(imports).where(imports.c.id == id).values(counts=total.counts()))
 
 
@@ -76,7 +77,7 @@ async def finish(conn: AsyncConnection, id: str, *, by: str, on: date) -> Import
 
 async def find(conn: AsyncConnection, id: str) -> Import:
     """The import of an id. Raises ``Refusal`` (not_found)."""
-    row = (await conn.execute(select(imports).where(imports.c.id == id))).one_or_none()
+    row = (await conn.execute(_query().where(imports.c.id == id))).one_or_none()
     if row is None:
         raise Refusal(Code.NOT_FOUND, "no import has this id: `kaiji deposits imports` shows them")
     return _import(row)
@@ -84,7 +85,9 @@ async def find(conn: AsyncConnection, id: str) -> Import:
 
 async def list_imports(conn: AsyncConnection) -> list[Import]:
     """Every file that was imported, in the order in which they were first."""
-    return [_import(row) for row in await conn.execute(select(imports).order_by(imports.c.recorded_at))]
+    return [
+        _import(row) for row in await conn.execute(_query().order_by(imports.c.recorded_at, imports.c.id))
+    ]
 
 
 async def note(conn: AsyncConnection, id: str, outcomes: Sequence[Outcome]) -> None:
@@ -119,6 +122,11 @@ async def doubts(conn: AsyncConnection, id: str, limit: int | None = None) -> li
     ]
 
 
+def _query() -> "Select[tuple[object, ...]]":
+    count = select(func.count()).where(import_doubts.c.import_id == imports.c.id)
+    return select(imports, count.scalar_subquery().label("doubts"))
+
+
 def _import(row: Row[tuple[object, ...]]) -> Import:
     return Import(
         id=row.id,
@@ -128,4 +136,5 @@ def _import(row: Row[tuple[object, ...]]) -> Import:
         begun_on=row.begun_on,
         finished_on=row.finished_on,
         changed=Recorded(**row.counts),
+        doubts=row.doubts,
     )

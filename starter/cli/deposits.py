@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from starter.cli import deposit_acts, ledger
+from starter.cli import deposit_acts, deposit_import, ledger
 from starter.cli.context import By, Installation, command, new_group
 from starter.cli.deposit_acts import DepositName, name
 from starter.cli.output import Answer, facts, stack, table
@@ -160,6 +160,7 @@ async def suggest(
 
 deposit_acts.register(app)
 ledger.register(app)
+deposit_import.register(app)
 
 
 def _stands(row: "DepositRow") -> str:

@@ -5,10 +5,14 @@ lost, safe to repeat); 1 a fault of Kaiji's own, which should be reported.
 """
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from typer import TyperException
 
 from starter.cli.output import Failure
+
+if TYPE_CHECKING:
+    from starter.bank.findings import BankFileRefused
 
 USAGE = "usage"
 """The command line itself is wrong."""
@@ -43,6 +47,11 @@ def failure(error: Exception) -> Failure | None:
     if isinstance(error, UnknownPack):
         return Failure({"code": Code.UNKNOWN_PACK.value, "message": str(error)}, 4)
 
+    from starter.bank.findings import BankFileRefused
+
+    if isinstance(error, BankFileRefused):
+        return _bank_file(error)
+
     from records.vault import Destroyed, Tampered
     from runtime.errors import KeyringError, Misconfigured, StartFailed, UnknownKey, Unreachable
 
@@ -57,6 +66,18 @@ def failure(error: Exception) -> Failure | None:
     if isinstance(error, Tampered):
         return Failure({"code": TAMPERED, "message": f"{error}: tell the privacy manager"}, 1)
     return None
+
+
+def _bank_file(error: "BankFileRefused") -> Failure:
+    from policy.refusals import Code
+
+    count = len(error.findings) + error.more
+    document: dict[str, object] = {
+        "code": Code.BANK_FILE_REFUSED.value,
+        "message": f"the file is refused and nothing of it applied: {count} finding{'s' * (count != 1)}",
+        "findings": [{**asdict(each), "message": str(each)} for each in error.findings],
+    }
+    return Failure({**document, "more": error.more} if error.more else document, 2)
 
 
 def internal_failure(error: Exception) -> Failure:

@@ -106,7 +106,10 @@ def print_failure(failure: Failure, *, json: bool) -> None:
     console.print(line)
     findings = failure.error.get("findings")
     for finding in findings if isinstance(findings, list) else ():
-        console.print(text(f"  {finding['code']}: {finding['message']}"))
+        label = f"{finding['code']}: " if "code" in finding else ""
+        console.print(text(f"  {label}{finding['message']}"))
+    if more := failure.error.get("more"):
+        console.print(text(f"  and {more} more"))
 
 
 def _print_json(document: object) -> None:
