@@ -1,6 +1,5 @@
 """The first pass over a message: gathers what is wrong, and decides how each entry counts."""
 
-from collections import Counter, defaultdict
 from datetime import date, timedelta
 from decimal import Decimal
 from xml.etree.ElementTree import Element
@@ -15,12 +14,11 @@ from starter.bank.camt.elements import (
     account_of,
     at,
     day_of,
-    decimal_of,
     is_whole,
     money_of,
-    text_at,
     transaction_of,
 )
+from starter.bank.camt.totals import CREDIT, DEBIT, Totals
 from starter.bank.camt.walking import CONTAINERS, Part
 from starter.bank.findings import Findings
 
@@ -28,26 +26,7 @@ _FUTURE = timedelta(days=366)
 _PAGINATION = {"StmtPgntn", "NtfctnPgntn"}
 _SETTLES_NOTHING = {"INFO", "FUTR"}
 _ONCE = {"Amt", "CdtDbtInd", "RvslInd", "Sts", "BookgDt", "ValDt", "AcctSvcrRef", "BkTxCd"}
-_TOTALS = {"TtlNtries": ("Cdt", "Dbt"), "TtlCdtNtries": ("Cdt",), "TtlDbtNtries": ("Dbt",)}
 MAX_ACCOUNT = 64
-
-
-class _Tally:
-    """Counts and sums of the entries of a statement: all of them, and the booked ones."""
-
-    def __init__(self) -> None:
-        self._count: Counter[tuple[str, bool]] = Counter()
-        self._sum: defaultdict[tuple[str, bool], Decimal] = defaultdict(Decimal)
-
-    def add(self, side: str, booked: bool, amount: Decimal) -> None:
-        self._count[side, booked] += 1
-        self._sum[side, booked] += amount
-
-    def possible(self, sides: tuple[str, ...]) -> dict[str, set[Decimal]]:
-        """What a summary may say of these sides: of the booked entries alone, or of all of them."""
-        counts = [sum(self._count[side, booked] for side in sides) for booked in (True, False)]
-        sums = [sum((self._sum[side, booked] for side in sides), Decimal()) for booked in (True, False)]
-        return {"NbOfNtries": {Decimal(counts[0]), Decimal(sum(counts))}, "Sum": {sums[0], sums[0] + sums[1]}}
 
 
 class Check:
@@ -61,8 +40,7 @@ class Check:
         self._whole = True  # False where the message is one page of several: totals are of all pages
         self._pages = True
         self._account = ""
-        self._summary: Element | None = None
-        self._tally = _Tally()
+        self._totals = Totals()
         self._entry: Entry | None = None
         self._count, self._sum, self._adds_up = 0, Decimal(), True
 
@@ -87,7 +65,10 @@ class Check:
         elif part.name == "Acct":
             self._account = account_of(part.element)
         elif part.name == "TxsSummry":
-            self._summary = part.element
+            self._totals.take_summary(part.element)
+        elif part.name == "Bal":
+            if not self._totals.take_balance(part.element):
+                self._of_statement("Bal", "must be an amount with its currency, and CRDT or DBIT")
         elif part.name in _PAGINATION:
             self._pages = is_whole(part.element)
 
@@ -99,18 +80,12 @@ class Check:
 
     def _begin_statement(self) -> None:
         self.accounts += 1
-        self._account, self._summary, self._tally, self._pages = "", None, _Tally(), True
+        self._account, self._totals, self._pages = "", Totals(), True
 
     def _end_statement(self) -> None:
-        if self._summary is None or not self._whole or not self._pages:
-            return
-        for name, sides in _TOTALS.items():
-            for figure, possible in self._tally.possible(sides).items():
-                stated = text_at(self._summary, f"{name}/{figure}")
-                if stated and decimal_of(stated) not in possible:
-                    there = " or ".join(f"{value:f}" for value in sorted(possible))
-                    why = f"does not agree with the entries of statement {self.accounts}: {there}"
-                    self._findings.add(0, 0, f"TxsSummry/{name}/{figure}", why)
+        if self._whole and self._pages:
+            for name, why in self._totals.mistakes():
+                self._of_statement(name, why)
 
     def _add_part(self, entry: Entry, part: Part) -> None:
         if part.name in _ONCE and (part.name in entry.parts or self._count):
@@ -137,14 +112,14 @@ class Check:
         self.singly.append(singly)
         self._check_entry(entry)
         if money is not None:
-            self._tally.add("Cdt" if entry.is_credit else "Dbt", entry.status == BOOKED, money.amount)
+            self._totals.add(CREDIT if entry.is_credit else DEBIT, entry.status == BOOKED, money)
         self.transactions += self._count if singly else 1
 
     def _check_entry(self, entry: Entry) -> None:
         if entry.parts.get("Amt") is None:
             self._add("Ntry/Amt", "must be given")
         self._check_amount(entry.parts.get("Amt"), "Ntry/Amt")
-        if entry.text("CdtDbtInd") not in {"CRDT", "DBIT"}:
+        if entry.text("CdtDbtInd") not in {CREDIT, DEBIT}:
             self._add("Ntry/CdtDbtInd", "must be CRDT or DBIT")
         if entry.text("RvslInd") not in TRUE | FALSE:
             self._add("Ntry/RvslInd", "must be true or false")
@@ -158,7 +133,7 @@ class Check:
             elif day and day > self._last_day:
                 self._add(f"Ntry/{name}", "lies more than a year after the day of import")
         if all(element is None for _, element in days) and entry.status in {BOOKED, PENDING}:
-            self._add("Ntry/BookgDt", "must be given, or ValDt")
+            self._add("Ntry/BookgDt", "must be given, or ValDt: ask the bank for the day of the booking")
 
     def _check_amount(self, element: Element | None, name: str) -> None:
         money = money_of(element)
@@ -168,6 +143,9 @@ class Check:
             self._add(name, "must be a decimal number without a sign, with its currency")
         elif money.currency == "JPY" and (money.amount % 1 or money.amount > MAX_AMOUNT):
             self._add(name, f"must be whole yen, {MAX_AMOUNT} at most")
+
+    def _of_statement(self, name: str, why: str) -> None:
+        self._findings.add(0, 0, f"statement {self.accounts}, {name}", why)
 
     def _add(self, name: str, why: str) -> None:
         self._findings.add(self.number, 0, name, why)

@@ -99,7 +99,7 @@ def transaction_of(details: Element) -> Transaction:
             for block in all_at(details, "RmtInf/Strd")
             for text in texts_at(block, path)
         ),
-        unstructured=tuple(texts_at(details, "RmtInf/Ustrd")),
+        unstructured=tuple(texts_at(details, "RmtInf/Ustrd") or texts_at(details, "AddtlTxInf")),
         returned=text_at(details, "BkTxCd/Domn/Fmly/SubFmlyCd") == _RETURN
         or at(details, "RtrInf") is not None,
     )
@@ -157,7 +157,10 @@ def at(element: Element | None, path: str) -> Element | None:
 
 
 def texts_at(element: Element | None, path: str) -> list[str]:
-    return [text for found in all_at(element, path) if (text := (found.text or "").strip())]
+    """What the elements at this path say that have no others within."""
+    return [
+        text for found in all_at(element, path) if not len(found) and (text := (found.text or "").strip())
+    ]
 
 
 def text_at(element: Element | None, path: str) -> str:
@@ -165,7 +168,9 @@ def text_at(element: Element | None, path: str) -> str:
 
 
 def _party(details: Element, role: str) -> str:
-    return text_at(details, f"RltdPties/{role}/Nm") or text_at(details, f"RltdPties/{role}/Pty/Nm")
+    """The name of a person or a company, or since version 08 of a bank."""
+    names = (text_at(details, f"RltdPties/{role}/{path}") for path in ("Nm", "Pty/Nm", "Agt/FinInstnId/Nm"))
+    return next(filter(None, names), "")
 
 
 def account_of(element: Element | None) -> str:
@@ -180,18 +185,18 @@ def decimal_of(text: str) -> Decimal | None:
 def money_of(element: Element | None) -> Money | None:
     if element is None:
         return None
-    amount, currency = decimal_of((element.text or "").strip()), element.get("Ccy", "")
+    amount, currency = decimal_of(text_at(element, "")), element.get("Ccy", "")
     return Money(amount, currency) if amount is not None and re.fullmatch("[A-Z]{3}", currency) else None
 
 
 def day_of(element: Element | None) -> date | None:
-    """The day in `Dt`, or that of the moment in `DtTm`, in Tokyo where it tells its offset."""
-    text, moment = text_at(element, "Dt"), text_at(element, "DtTm")
+    """The day in `Dt` or of the moment in `DtTm`, in Tokyo where that tells its offset."""
+    text = text_at(element, "Dt") or text_at(element, "DtTm")
     try:
         if found := _DAY.fullmatch(text):
             return date.fromisoformat(found[1])
-        if _MOMENT.fullmatch(moment):
-            at = datetime.fromisoformat(moment)
+        if _MOMENT.fullmatch(text):
+            at = datetime.fromisoformat(text)
             return (at.astimezone(_TOKYO) if at.tzinfo else at).date()
     except (ValueError, OverflowError):
         pass

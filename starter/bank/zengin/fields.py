@@ -49,6 +49,12 @@ def fixed(value: str, meaning: str) -> Spec:
     return Spec(Kind.FIXED, len(value), re.escape(value.encode()), meaning, f"must be {value}")
 
 
+def code_of_characters() -> Spec:
+    """Which characters the bytes of the file are: JIS, or it is refused."""
+    must = "must be 0, JIS: ask the bank for the file in JIS instead of EBCDIC"
+    return Spec(Kind.FIXED, 1, b"0", "0 JIS; 1 EBCDIC, which is refused, コード区分", must)
+
+
 def one_of(values: str, meaning: str) -> Spec:
     """One byte out of a few."""
     listed = ", ".join("blank" if value == " " else value for value in values)
@@ -74,6 +80,14 @@ def optional_digits(length: int, meaning: str) -> Spec:
     """A code of digits that may be blank, in part or as a whole."""
     pattern = b"[0-9 ]{%d}" % length
     return Spec(Kind.CODE, length, pattern, meaning, "must be digits or blanks")
+
+
+def padded_digits(length: int, meaning: str) -> Spec:
+    """A code of digits, always given, which some banks fill with blanks on one side instead of zeros."""
+    right = [b" {%d}[0-9]{%d}" % (blanks, length - blanks) for blanks in range(length)]
+    left = [b"[0-9]{%d} {%d}" % (length - blanks, blanks) for blanks in range(1, length)]
+    must = "must be digits, filled with zeros or blanks"
+    return Spec(Kind.CODE, length, b"|".join(right + left), meaning, must)
 
 
 def text(length: int, meaning: str) -> Spec:

@@ -41,7 +41,7 @@ def lines(file: ZenginFile, naming: Naming) -> Iterator[BankDeposit]:
 
 def account_of(header: NoticeHeader | StatementHeader) -> str:
     """The account as bank, branch, type and number, the same from a notice and from a statement."""
-    number = header.account_number.lstrip("0").zfill(7)
+    number = header.account_number.strip(" ").lstrip("0").zfill(7)
     return f"{header.bank_code}-{header.branch_code}-{header.account_type}-{number}"
 
 

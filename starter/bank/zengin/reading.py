@@ -35,9 +35,10 @@ from starter.bank.zengin.records import (
 )
 from starter.bank.zengin.totals import Totals
 
-_TAIL = re.compile(rb"(?:\r?\n)?(?:\x1a(?:\r?\n)?)?\Z")
-"""What may follow the last record: a line end, the old mark for the end of a file, or both."""
-_LONGEST_TAIL = 5
+_TAIL = re.compile(rb"(?:\r?\n)?(?:[\x1a\0]+(?:\r?\n)?)?\Z")
+"""What may follow the last record: a line end, and the old mark for the end of a file or zero bytes, with
+which some programs fill the last block."""
+_LONGEST_TAIL = 4 * 1024
 _LINE = 8 * 1024
 """Bytes of a line that are read at once; one that is longer is wrong however long it is."""
 
@@ -209,7 +210,8 @@ class _Check:
         length = self._framing.length
         if len(raw) != length:
             found = f"has {len(raw)} bytes instead of {length}" if len(raw) < _LINE else "is far too long"
-            self._findings.add(self.number, min(len(raw), length) + 1, "record", found)
+            why = f"{found}: import the file as the bank sent it"
+            self._findings.add(self.number, min(len(raw), length) + 1, "record", why)
             return None
         expected = record_class(self._framing.kind, raw, self._account_type)
         if expected is None:
@@ -247,7 +249,7 @@ class _Check:
             case StatementEnd():
                 for name, there in (("records", self.number), ("accounts", self.accounts)):
                     stated = getattr(record, name)
-                    if self._sound and stated not in (None, there):
+                    if self._sound and stated not in (None, 0, there):  # zeros where the bank counts none
                         self._add(record, name, f"says {stated}, there are {there}")
             case _:
                 pass
@@ -256,7 +258,10 @@ class _Check:
         digits = getattr(record, name)
         found = eras.day(digits, self._today)
         if eras.is_given(digits) and found is None:
-            self._add(record, name, "is no day of Heisei or Reiwa near the day of import")
+            why = "is no day of Heisei or Reiwa near the day of import"
+            if eras.is_western(digits, self._today):
+                why += ", but one of the Western calendar: ask the bank for dates of the era"
+            self._add(record, name, why)
         elif required and found is None:
             self._add(record, name, "must be given")
         return found

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from starter.bank.zengin.fields import (
     Record,
+    code_of_characters,
     digits,
     era_date,
     fixed,
@@ -17,6 +18,7 @@ from starter.bank.zengin.fields import (
     one_of,
     optional_digits,
     optional_number,
+    padded_digits,
     text,
 )
 
@@ -41,7 +43,7 @@ class NoticeHeader(Record):
 
     record_type: Annotated[str, fixed("1", "header, データ区分")]
     kind: Annotated[str, fixed("01", "deposit notice, 種別コード")]
-    code: Annotated[str, fixed("0", "0 JIS; 1 EBCDIC, which is refused, コード区分")]
+    code: Annotated[str, code_of_characters()]
     created: Annotated[str, era_date("created on, 作成日")]
     first_day: Annotated[str, era_date("booked from, 勘定日(自)")]
     last_day: Annotated[str, era_date("booked to, 勘定日(至)")]
@@ -65,7 +67,7 @@ class NoticeDataA(Record):
     value_day: Annotated[str, era_date("value date, 起算日")]
     amount: Annotated[int, number(10, "yen, 金額")]
     cheques: Annotated[int | None, optional_number(10, "of which in other banks' cheques, うち他店券金額")]
-    payer_code: Annotated[str, optional_digits(10, "code of the payer, 振込依頼人コード")]
+    payer_code: Annotated[str, text(10, "code of the payer, 振込依頼人コード")]
     payer_name: Annotated[str, text(48, "name of the payer, 振込依頼人名")]
     sending_bank: Annotated[str, text(15, "bank it came from, 仕向銀行名")]
     sending_branch: Annotated[str, text(15, "branch it came from, 仕向店名")]
@@ -87,7 +89,7 @@ class NoticeDataB(Record):
     value_day: Annotated[str, era_date("value date, 起算日")]
     narrow_amount: Annotated[int | None, optional_number(10, "yen, 金額(1)")]
     narrow_cheques: Annotated[int | None, optional_number(10, "of which in cheques, うち他店券金額(1)")]
-    payer_code: Annotated[str, optional_digits(10, "code of the payer, 振込依頼人コード")]
+    payer_code: Annotated[str, text(10, "code of the payer, 振込依頼人コード")]
     payer_name: Annotated[str, text(48, "name of the payer, 振込依頼人名")]
     sending_bank: Annotated[str, text(15, "bank it came from, 仕向銀行名")]
     sending_branch: Annotated[str, text(15, "branch it came from, 仕向店名")]
@@ -132,7 +134,7 @@ class StatementHeader(Record):
 
     record_type: Annotated[str, fixed("1", "header, データ区分")]
     kind: Annotated[str, fixed("03", "statement, 種別コード")]
-    code: Annotated[str, fixed("0", "0 JIS; 1 EBCDIC, which is refused, コード区分")]
+    code: Annotated[str, code_of_characters()]
     created: Annotated[str, era_date("created on, 作成日")]
     first_day: Annotated[str, era_date("booked from, 勘定日(自)")]
     last_day: Annotated[str, era_date("booked to, 勘定日(至)")]
@@ -142,7 +144,7 @@ class StatementHeader(Record):
     branch_name: Annotated[str, text(15, "its name, 支店名")]
     reserved: Annotated[str, text(3, "unused, ダミー")]
     account_type: Annotated[str, digits(1, "as in 01; 5, 6, 7 are time deposits, 預金種目")]
-    account_number: Annotated[str, digits(10, "account, 口座番号")]
+    account_number: Annotated[str, padded_digits(10, "account, 口座番号")]
     account_name: Annotated[str, text(40, "its holder, 口座名")]
     overdraft: Annotated[str, one_of("12 0", "sign of the balance: 1 plus, 2 minus, 貸越区分")]
     passbook: Annotated[str, optional_digits(1, "1 passbook, 2 certificate, 通帳・証書区分")]
@@ -174,7 +176,7 @@ class StatementData(Record):
     bill_type: Annotated[str, optional_digits(1, "1 cheque, 2 note, 3 bill, 手形・小切手区分")]
     bill_number: Annotated[str, optional_digits(7, "its number, 手形・小切手番号")]
     at_branch: Annotated[str, optional_digits(3, "branch it happened at, 僚店番号")]
-    payer_code: Annotated[str, optional_digits(10, "code of the payer, 振込依頼人コード")]
+    payer_code: Annotated[str, text(10, "code of the payer, 振込依頼人コード")]
     payer_name: Annotated[str, text(48, "name of the payer, or contract number, 振込依頼人名")]
     sending_bank: Annotated[str, text(15, "bank it came from, 仕向銀行名")]
     sending_branch: Annotated[str, text(15, "branch it came from, 仕向店名")]
@@ -234,8 +236,8 @@ class TransferHeader(Record):
 
     record_type: Annotated[str, fixed("1", "header, データ区分")]
     kind: Annotated[str, fixed("21", "transfer order, 種別コード")]
-    code: Annotated[str, fixed("0", "0 JIS; 1 EBCDIC, which is refused, コード区分")]
-    client_code: Annotated[str, digits(10, "code the bank gave the orderer, 振込依頼人コード")]
+    code: Annotated[str, code_of_characters()]
+    client_code: Annotated[str, padded_digits(10, "code the bank gave the orderer, 振込依頼人コード")]
     client_name: Annotated[str, text(40, "name of the orderer, 振込依頼人名")]
     pay_on: Annotated[str, digits(4, "MMDD, a banking day, 取組日")]
     bank_code: Annotated[str, digits(4, "bank paid from, 仕向銀行番号")]

@@ -53,12 +53,13 @@ class Totals:
     def mistakes(self, trailer: Record) -> Iterator[tuple[str, str]]:
         """Each field of the trailer that does not agree, and why."""
         expected = self.sums
-        if isinstance(trailer, NoticeTrailer) and trailer.count != expected["count"]:
-            # the layout leaves open whether the first pair counts the cancelled records too
+        if isinstance(trailer, NoticeTrailer) and trailer.cancelled_count is not None:
+            # the layout leaves open whether the first pair counts the cancelled records too; where the second
+            # is blank, it must not, or nothing would tell a flag that was changed
             with_cancelled = {
                 name: expected[name] + expected[f"cancelled_{name}"] for name in ("count", "total")
             }
-            if trailer.count == with_cancelled["count"]:
+            if trailer.count == with_cancelled["count"] != expected["count"]:
                 expected = expected | with_cancelled
         for name, value in expected.items():
             stated = getattr(trailer, name)

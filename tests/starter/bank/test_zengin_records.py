@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from starter.bank import BankDeposit
 from starter.bank.zengin import records
 from starter.bank.zengin.fields import Kind, Record
 from tests.starter.bank import bytes_of
@@ -41,6 +42,24 @@ def test_a_layout_fills_its_record(record: type[Record]) -> None:
 def test_the_document_has_each_layout_as_it_is(record: type[Record]) -> None:
     assert f"**{record.__name__}**" in _DOCUMENT.read_text()
     assert documented(record) in _DOCUMENT.read_text()
+
+
+@pytest.mark.parametrize(
+    ("column", "layouts"),
+    [
+        (2, [records.NoticeHeader, records.NoticeDataA, records.NoticeDataB]),
+        (3, [records.StatementHeader, records.StatementData]),
+    ],
+)
+def test_the_document_tells_what_becomes_of_fields_that_there_are(
+    column: int, layouts: list[type[Record]]
+) -> None:
+    table = _DOCUMENT.read_text().split("What becomes of the fields:")[1].split("\n\n")[1].splitlines()[2:]
+    assert {row.split("`")[1] for row in table} <= set(BankDeposit.model_fields)
+    told = {name for row in table for name in re.findall("`(.+?)`", row.split("|")[column])}
+    known = {field.name for layout in layouts for field in layout.layout().fields}
+    assert told
+    assert told <= known | {"the same"}
 
 
 @st.composite
