@@ -98,7 +98,7 @@ def _xml(text: bytes) -> Format:
 
 def _not_read(messages: list[tuple[str, int]]) -> BankFileRefused:
     if not messages:
-        return refused(f"it is XML, but no message of ISO 20022: {_ASK}")
+        return refused(f"it is XML whose namespace names no message of ISO 20022: {_ASK}")
     message, version = messages[-1]
     if message in {"camt.053", "camt.054"}:
         return refused(f"it is {message} of version {version:02}: ask the bank for version 02 or later")

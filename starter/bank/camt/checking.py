@@ -6,6 +6,7 @@ from xml.etree.ElementTree import Element
 
 from policy.deposit import MAX_AMOUNT
 from starter.bank.camt.elements import (
+    AMOUNTS,
     BOOKED,
     FALSE,
     PENDING,
@@ -95,7 +96,7 @@ class Check:
     def _add_transaction(self, entry: Entry, details: Element) -> None:
         transaction = transaction_of(details)
         self._count += 1
-        for path in ("Amt", "AmtDtls/TxAmt/Amt"):
+        for path in AMOUNTS:
             self._check_amount(at(details, path), f"TxDtls/{path}")
         amount = transaction.amount_in(entry.money.currency) if entry.money else None
         if amount is None or transaction.direction not in {"", entry.text("CdtDbtInd")}:

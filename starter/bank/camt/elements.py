@@ -11,6 +11,8 @@ from starter.bank.deposits import Movement, words
 
 BOOKED, PENDING = "BOOK", "PDNG"
 TRUE, FALSE = {"true", "1"}, {"false", "0", ""}
+AMOUNTS = ("Amt", "AmtDtls/TxAmt/Amt", "AmtDtls/InstdAmt/Amt")
+"""Where a transaction has its amount, the best place first; some of version 02 have the last one alone."""
 _RETURN = "RRTN"
 _TOKYO = ZoneInfo("Asia/Tokyo")
 _AMOUNT = re.compile(r"\+?([0-9]{1,18}(?:\.[0-9]{1,5})?)")
@@ -83,7 +85,7 @@ class Transaction:
 
 
 def transaction_of(details: Element) -> Transaction:
-    amounts = [money_of(at(details, "Amt")), money_of(at(details, "AmtDtls/TxAmt/Amt"))]
+    amounts = [money_of(at(details, path)) for path in AMOUNTS]
     end_to_end = text_at(details, "Refs/EndToEndId")
     return Transaction(
         money=tuple(money for money in amounts if money),

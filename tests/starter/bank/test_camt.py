@@ -110,6 +110,14 @@ def test_what_an_entry_says_of_money(entry_: str, movement: Movement | None) -> 
             + transaction("400"),
             [5000, 400],
         ),
+        (
+            '<TxDtls><AmtDtls><InstdAmt><Amt Ccy="JPY">5000</Amt></InstdAmt></AmtDtls></TxDtls>' * 2,
+            [5400],
+        ),
+        (
+            '<TxDtls><AmtDtls><InstdAmt><Amt Ccy="JPY">2700</Amt></InstdAmt></AmtDtls></TxDtls>' * 2,
+            [2700, 2700],
+        ),
     ],
 )
 def test_transactions_count_where_they_add_up(details: str, amounts: list[int]) -> None:
