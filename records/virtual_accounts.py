@@ -1,7 +1,7 @@
 """Virtual accounts: a pool of account numbers of the bank's, each of which stands for one invoice at a time.
 
-Whoever pays into one need not type a reference. An account rests before it stands for another invoice: money
-that comes late still finds the one it was meant for.
+Whoever pays into one need not type a reference. An account is free again when its invoice has been paid or
+closed for a while: until then money that comes late, or is taken back, still finds the one it was meant for.
 """
 
 import re
@@ -9,16 +9,16 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
-from sqlalchemy import any_, literal, select, update
+from sqlalchemy import any_, exists, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import String
 
 from records.locks import lock
-from records.tables import virtual_accounts
+from records.tables import invoices, virtual_accounts
 
 REST = timedelta(days=180)
-"""How long an account stands for nobody after the day on which it was given back."""
+"""How long an account rests after the last thing that happened to an invoice that is no longer open."""
 
 
 def normal(account: str) -> str:
@@ -29,7 +29,7 @@ def normal(account: str) -> str:
 async def give(conn: AsyncConnection, pool: Sequence[str], invoice_number: str, *, on: date) -> str | None:
     """An account of the pool that stands for the invoice from a day on; None while all of them are taken.
 
-    Again it answers the same account.
+    Again it answers the same account. The invoice must be there when the transaction ends.
     """
     await lock(conn, "virtual accounts")
     given: str | None = await conn.scalar(
@@ -37,20 +37,16 @@ async def give(conn: AsyncConnection, pool: Sequence[str], invoice_number: str, 
     )
     if given is not None:
         return given
-    rows = await conn.execute(
-        select(virtual_accounts.c.number, virtual_accounts.c.from_on, virtual_accounts.c.until).order_by(
-            virtual_accounts.c.from_on
-        )
+    last = await conn.execute(
+        select(virtual_accounts.c.number, invoices.c.state, invoices.c.moved_on)
+        .join(invoices, invoices.c.number == virtual_accounts.c.invoice_number)
+        .order_by(virtual_accounts.c.from_on)
     )
-    last = {row.number: row.until for row in rows}
-    rested = [
-        number
-        for number in dict.fromkeys(map(normal, pool))
-        if number not in last or ((until := last[number]) is not None and until + REST <= on)
-    ]
+    free_from = {number: date.max if state == "open" else moved_on + REST for number, state, moved_on in last}
+    rested = [number for number in dict.fromkeys(map(normal, pool)) if free_from.get(number, date.min) <= on]
     if not rested:
         return None
-    number = min(rested, key=lambda number: last.get(number) or date.min)
+    number = min(rested, key=lambda number: free_from.get(number, date.min))
     await conn.execute(
         insert(virtual_accounts).values(number=number, from_on=on, invoice_number=invoice_number)
     )
@@ -58,20 +54,15 @@ async def give(conn: AsyncConnection, pool: Sequence[str], invoice_number: str, 
 
 
 async def of_invoice(conn: AsyncConnection, invoice_number: str) -> str | None:
-    """The account that stands, or stood last, for an invoice."""
+    """The account that stands for an invoice; None where none did, or it stands for a later one by now."""
+    given, later = virtual_accounts.alias(), virtual_accounts.alias()
     number: str | None = await conn.scalar(
-        select(virtual_accounts.c.number).where(virtual_accounts.c.invoice_number == invoice_number)
+        select(given.c.number).where(
+            given.c.invoice_number == invoice_number,
+            ~exists().where(later.c.number == given.c.number, later.c.from_on > given.c.from_on),
+        )
     )
     return number
-
-
-async def give_back(conn: AsyncConnection, invoice_number: str, *, on: date) -> None:
-    """The invoice needs its account no longer; again changes nothing."""
-    await conn.execute(
-        update(virtual_accounts)
-        .where(virtual_accounts.c.invoice_number == invoice_number, virtual_accounts.c.until.is_(None))
-        .values(until=on)
-    )
 
 
 async def stood_for(

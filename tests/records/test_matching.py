@@ -1,7 +1,6 @@
 """Which invoice a deposit pays: by account, reference or number, never by name and amount."""
 
 import asyncio
-from datetime import date
 
 import pytest
 from sqlalchemy import update
@@ -10,7 +9,6 @@ from policy.checkdigits import payment_reference
 from policy.refusals import Code, Refusal
 from policy.vocabulary import Role
 from records import audit, errands, ledger, requests, staff, suggestions, virtual_accounts
-from records.closing import close_invoice
 from records.database import Database
 from records.ledger import DepositState, Match, Part, Suspense
 from records.matching import find_invoice_number
@@ -73,30 +71,6 @@ async def test_a_reference_of_no_invoice_gives_way_to_the_number(
     await invoice(db, request_id)
     await record(db, keyring, bank("B1", 5400, payment_reference(999), edi=f"INV-2018-{request_id[8:14]}"))
     assert await found(db) == Match(DepositState.MATCHED, request_id)
-
-
-async def test_a_virtual_account_rests_before_it_stands_for_another_invoice(
-    db: Database, keyring: Keyring
-) -> None:
-    (first, _), (second, _), (_, _) = await invoiced(db, 3)
-    pool = ["1111111", "２２２-2222"]
-    async with db.begin() as conn:
-        give = virtual_accounts.give
-        assert [await give(conn, pool, "INV-2018-000001", on=date(2018, 11, 5)) for _ in range(2)] == [
-            "1111111"
-        ] * 2
-        assert await give(conn, pool, "INV-2018-000002", on=date(2018, 11, 5)) == "2222222"
-        assert await give(conn, pool, "INV-2018-000003", on=date(2018, 11, 5)) is None
-        for _ in range(2):
-            await virtual_accounts.give_back(conn, "INV-2018-000001", on=date(2018, 12, 6))
-        assert await give(conn, pool, "INV-2018-000003", on=date(2019, 6, 3)) is None
-        assert await give(conn, pool, "INV-2018-000003", on=date(2019, 6, 4)) == "1111111"
-        assert await virtual_accounts.of_invoice(conn, "INV-2018-000001") == "1111111"
-        await close_invoice(conn, first, "lapsed", on=date(2018, 12, 6))
-    late = {"account": "1111111", "value_date": date(2018, 12, 10)}
-    await record(db, keyring, bank("late", **late), bank("other", account="2222222"))
-    assert await found(db, "late") == Match(DepositState.SUSPENSE, None, Suspense.LATE)
-    assert await found(db, "other") == Match(DepositState.MATCHED, second)
 
 
 async def test_two_clerks_who_assign_the_same_remainder_one_wins(db: Database, keyring: Keyring) -> None:
