@@ -4,6 +4,7 @@ The Temporal connection is not among them: it has Temporal's own `TEMPORAL_*` va
 (`runtime.temporal`).
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -34,6 +35,9 @@ class Settings(BaseSettings):
     """The keyring's JSON itself, where secrets come as environment variables; wins over the file."""
     keyring_path: Path | None = None
     """The keyring's file; HOME/keyring.json unless set."""
+    virtual_accounts: Annotated[tuple[str, ...], NoDecode] = ()
+    """The bank's pool of accounts for one invoice each, separated by spaces: 7 digits, with the branch's code
+    before them 10, with bank and branch 14; hyphens as one likes."""
     packs: Path | None = None
     """The folder of the operator's own policy packs; HOME/packs unless set."""
     orderer_code: Annotated[str, Field(pattern="^[0-9]{10}$")] | None = None
@@ -61,7 +65,7 @@ class Settings(BaseSettings):
     actor: str | None = None
     """The staff id on whose behalf the command line acts when `--by` is not given."""
 
-    @field_validator("webhook_secrets", "gateway_proxies", mode="before")
+    @field_validator("webhook_secrets", "gateway_proxies", "virtual_accounts", mode="before")
     @classmethod
     def _separate(cls, value: object) -> object:
         return tuple(value.split()) if isinstance(value, str) else value
@@ -72,6 +76,16 @@ class Settings(BaseSettings):
         if not all(secret.get_secret_value().startswith("whsec_") for secret in value):
             raise ValueError("each webhook secret starts with whsec_")
         return value
+
+    @field_validator("virtual_accounts")
+    @classmethod
+    def _accounts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        accounts = tuple(account.replace("-", "") for account in value)
+        if not all(re.fullmatch("(?:(?:[0-9]{4})?[0-9]{3})?[0-9]{7}", account) for account in accounts):
+            raise ValueError("each virtual account has 7 digits, or 10 or 14 with branch or bank and branch")
+        if len(set(accounts)) < len(accounts):
+            raise ValueError("a virtual account is listed twice")
+        return accounts
 
     @property
     def keyring_file(self) -> Path:

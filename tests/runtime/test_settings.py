@@ -73,6 +73,10 @@ def test_temporals_own_file_gives_address_and_tls(tmp_path: Path, monkeypatch: p
         ("KAIJI_WEBHOOK_SECRETS", "hunter2"),
         ("KAIJI_GATEWAY_PORT", "hunter2"),
         ("KAIJI_LOG_FORMAT", "hunter2"),
+        ("KAIJI_VIRTUAL_ACCOUNTS", "123456"),
+        ("KAIJI_VIRTUAL_ACCOUNTS", "1234567 12345678"),
+        ("KAIJI_VIRTUAL_ACCOUNTS", "１２３４５６７"),
+        ("KAIJI_VIRTUAL_ACCOUNTS", "101-7654321 1017654321"),
     ],
 )
 def test_a_wrong_value_is_named_but_not_shown(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,6 +92,12 @@ def test_the_operators_packs_lie_in_the_home_unless_said_otherwise(
     assert Settings.load(tmp_path).packs_folder == tmp_path / "packs"
     monkeypatch.setenv("KAIJI_PACKS", "/etc/kaiji/packs")
     assert Settings.load(tmp_path).packs_folder == Path("/etc/kaiji/packs")
+
+
+def test_virtual_accounts_are_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.load(tmp_path).virtual_accounts == ()
+    monkeypatch.setenv("KAIJI_VIRTUAL_ACCOUNTS", "1111111 101-2222222  0001-101-3333333")
+    assert Settings.load(tmp_path).virtual_accounts == ("1111111", "1012222222", "00011013333333")
 
 
 def test_secrets_never_show(tmp_path: Path) -> None:
