@@ -50,12 +50,17 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 def create_worker(
-    client: Client, database: Database, keyring: Keyring, *, task_queue: str = TASK_QUEUE
+    client: Client,
+    database: Database,
+    keyring: Keyring,
+    *,
+    task_queue: str = TASK_QUEUE,
+    virtual_accounts: Sequence[str] = (),
 ) -> Worker:
-    """A worker for everything Kaiji runs."""
+    """A worker for everything Kaiji runs; ``virtual_accounts`` are those that invoices may be paid into."""
     case, holdings = CaseActivities(database, keyring), HoldingsActivities(database, keyring)
     carrying_out = CarryingOutActivities(database, keyring)
-    invoicing, mailing = InvoicingActivities(database), MailingActivities(database)
+    invoicing, mailing = InvoicingActivities(database, virtual_accounts), MailingActivities(database)
     ledger, destruction = LedgerActivities(database), DestructionActivities(database)
     return Worker(
         client,
@@ -126,7 +131,7 @@ async def run(settings: Settings) -> None:
         if client is None:
             return
         await register_search_attributes(client)
-        worker = create_worker(client, database, keyring)
+        worker = create_worker(client, database, keyring, virtual_accounts=settings.virtual_accounts)
         health.ready_when(lambda: worker.is_running)
         async with worker:
             log.info("worker is up", task_queue=TASK_QUEUE, namespace=client.namespace)

@@ -1,5 +1,8 @@
 """The handling fee: invoiced once, and what was paid towards it (§5(2)(6))."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from temporalio import activity
 
 from activities.correspondence import compose_invoice
@@ -16,7 +19,7 @@ from policy.checkdigits import invoice_number, payment_reference
 from policy.fees import quote
 from policy.registry import pack
 from policy.vocabulary import LetterKind
-from records import audit, closing, invoices, ledger, letters, requests
+from records import audit, closing, invoices, ledger, letters, requests, virtual_accounts
 from records.database import Database
 from records.locks import lock
 from records.numbers import next_number
@@ -25,8 +28,10 @@ from records.numbers import next_number
 class InvoicingActivities:
     """Number, tax, PDF and queue in one transaction: a number is drawn only for an invoice that is issued."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, accounts: Sequence[str] = ()) -> None:
+        """``accounts`` are the virtual accounts that an invoice may be paid into."""
         self._database = database
+        self._accounts = accounts
 
     @activity.defn
     async def issue_invoice(self, order: InvoiceOrder) -> Invoice:
@@ -55,7 +60,9 @@ class InvoicingActivities:
                     state="open",
                     moved_on=order.on,
                 )
+                account = await virtual_accounts.give(conn, self._accounts, issued.number, on=order.on)
                 file = await open_file(conn, self._database, letter, letter_id)
+                file = replace(file, virtual_account=account)
                 await queue(conn, self._database, letter, compose_invoice(letter, file, issued))
                 await invoices.issue(
                     conn,

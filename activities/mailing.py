@@ -13,7 +13,18 @@ from activities.letters.render import page_count, render_letter
 from activities.messages import Cancelled, CancelOrder, LetterOrder, LetterQueued
 from policy.registry import pack
 from policy.vocabulary import ANSWERS, LetterKind, RecordClass
-from records import audit, documents, envelopes, invoices, letters, notes, requests
+from records import (
+    audit,
+    credit_notes,
+    documents,
+    envelopes,
+    invoices,
+    letters,
+    notes,
+    receipts,
+    requests,
+    virtual_accounts,
+)
 from records.database import Database
 
 _BEAT = 1.0  # seconds
@@ -21,7 +32,10 @@ _CLASS_OF = {
     LetterKind.RESPONSE: RecordClass.RESPONSE_CONTENT,
     LetterKind.INVOICE: RecordClass.PAYMENT_RECORDS,
     LetterKind.PAYMENT_REMINDER: RecordClass.PAYMENT_RECORDS,
+    LetterKind.SHORT_PAYMENT: RecordClass.PAYMENT_RECORDS,
+    LetterKind.PAYMENT_TAKEN_BACK: RecordClass.PAYMENT_RECORDS,
     LetterKind.PAYMENT_LAPSED: RecordClass.PAYMENT_RECORDS,
+    LetterKind.RECEIPT: RecordClass.PAYMENT_RECORDS,
 }
 
 
@@ -130,6 +144,7 @@ async def open_file(conn: AsyncConnection, database: Database, order: LetterOrde
     }
     absent = [no_data(the_pack, service, request.language) for service in request.services]
     enclosed = order.kind is LetterKind.ORIGINALS_RETURNED
+    asked_for = order.kind is LetterKind.RECEIPT
     return File(
         letter_id=letter_id,
         pack=the_pack,
@@ -138,10 +153,22 @@ async def open_file(conn: AsyncConnection, database: Database, order: LetterOrde
         received_on=attached[0].received_on if attached else None,
         invoice=invoice,
         paid=await invoices.received(conn, order.request_id) if invoice else 0,
+        virtual_account=await virtual_accounts.of_invoice(conn, invoice.number) if invoice else None,
+        credit_note=await _cancelled_by(conn, invoice) if invoice else None,
+        arrived=await receipts.arrived(conn, order.request_id) if asked_for else (),
+        has_receipt=asked_for and await receipts.was_given(conn, order.request_id),
         responses=tuple(drafts.get(answer.service, answer) for answer in absent),
         originals=await _originals(conn, order.request_id) if enclosed else (),
         reason=await notes.read_text(conn, vault, UUID(order.note_id)) if order.note_id else None,
     )
+
+
+async def _cancelled_by(conn: AsyncConnection, invoice: invoices.InvoiceRow) -> str | None:
+    """The credit note by which nothing is owed on an invoice any more."""
+    notes = await credit_notes.of_invoice(conn, invoice.number)
+    taken_back = {note.reverses for note in notes}
+    whole = [note.number for note in notes if note.services is None and note.reverses is None]
+    return next((number for number in whole if number not in taken_back), None)
 
 
 async def _originals(conn: AsyncConnection, request_id: str) -> tuple[EnclosedOriginal, ...]:

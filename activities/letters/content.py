@@ -139,7 +139,8 @@ class DocumentsLapsedLetter(_Letter):
 
 
 class BankAccount(Content):
-    """The account to pay into, as the operator wants it printed; codes are digits."""
+    """The account to pay into, as the operator wants it printed; codes are digits. `branch` is empty where
+    only its code is known."""
 
     bank: str
     bank_code: str
@@ -153,11 +154,13 @@ class BankAccount(Content):
 
 class Payment(Content):
     """How to pay: what is still to pay, the eight-digit reference typed before the payer's name, into which
-    account, by when. The payer bears the cost of the transfer (§5(2)(6))."""
+    account, by when. The payer bears the cost of the transfer (§5(2)(6)). The reference may be left out where
+    the account is for this invoice alone (`own_account`)."""
 
     amount: Yen
     reference: str
     account: BankAccount
+    own_account: bool = False
     due_on: date
 
 
@@ -169,8 +172,8 @@ class InvoiceLine(Content):
 
 
 class InvoiceLetter(_Letter):
-    """The invoice (§5(2)(6)): `total` includes `tax`, computed at `tax_rate` percent. `registration_number`
-    is T and 13 digits, None before qualified invoices."""
+    """The invoice (§5(2)(6)): `total` includes `tax`, computed at `tax_rate` percent. With a
+    `registration_number`, T and 13 digits, it is a qualified invoice."""
 
     kind: Literal[LetterKind.INVOICE] = LetterKind.INVOICE
     invoice_number: str
@@ -182,10 +185,9 @@ class InvoiceLetter(_Letter):
     payment: Payment
 
 
-class PaymentReminderLetter(_Letter):
-    """The fee has not been paid in full: `payment.amount` is what is still to pay of `total`."""
+class _FeeAskedAgain(_Letter):
+    """An invoice of which `paid` counts now: `payment.amount` is what is still to pay of `total`."""
 
-    kind: Literal[LetterKind.PAYMENT_REMINDER] = LetterKind.PAYMENT_REMINDER
     invoice_number: str
     invoiced_on: date
     total: Yen
@@ -193,17 +195,68 @@ class PaymentReminderLetter(_Letter):
     payment: Payment
 
 
-class PaymentLapsedLetter(_Letter):
-    """The fee was not paid in full by `due_on`: the request is closed; what was paid is given back.
-    `reopenable_until` as for documents."""
+class PaymentReminderLetter(_FeeAskedAgain):
+    """The fee has not been paid in full."""
+
+    kind: Literal[LetterKind.PAYMENT_REMINDER] = LetterKind.PAYMENT_REMINDER
+
+
+class ShortPaymentLetter(_FeeAskedAgain):
+    """Part of the fee has arrived: asks for the rest."""
+
+    kind: Literal[LetterKind.SHORT_PAYMENT] = LetterKind.SHORT_PAYMENT
+
+
+class PaymentTakenBackLetter(_FeeAskedAgain):
+    """The bank took back what it had paid in: asks for what is lacking now. The time until it arrives does
+    not count towards the time for the response."""
+
+    kind: Literal[LetterKind.PAYMENT_TAKEN_BACK] = LetterKind.PAYMENT_TAKEN_BACK
+
+
+class _NothingOwed(_Letter):
+    """The end of a request: its invoice, if there was one, is cancelled by `credit_note`, and what was `paid`
+    goes back."""
+
+    invoice_number: str | None = None
+    credit_note: str | None = None
+    paid: Yen = 0
+
+
+class PaymentLapsedLetter(_NothingOwed):
+    """The fee was not paid in full by `due_on`: the request is closed. `reopenable_until` as for
+    documents."""
 
     kind: Literal[LetterKind.PAYMENT_LAPSED] = LetterKind.PAYMENT_LAPSED
     invoice_number: str
     invoiced_on: date
     total: Yen
-    paid: Yen = 0
     due_on: date
     reopenable_until: date | None = None
+
+
+class PaidOn(Content):
+    """What arrived on one day."""
+
+    on: date
+    amount: Yen
+
+
+class ReceiptLetter(_Letter):
+    """The receipt for a fee: `total` arrived in `payments`, `tax` at `tax_rate` percent among it. One that
+    was given before is `reissued`; `stamp`: printed, it needs a revenue stamp. With a `registration_number`
+    it is a qualified one."""
+
+    kind: Literal[LetterKind.RECEIPT] = LetterKind.RECEIPT
+    invoice_number: str
+    invoiced_on: date
+    payments: tuple[PaidOn, ...] = Field(min_length=1)
+    total: Yen
+    tax: Yen
+    tax_rate: int
+    registration_number: str | None = None
+    reissued: bool = False
+    stamp: bool = False
 
 
 class DataRow(Content):
@@ -280,16 +333,31 @@ class ServiceResponse(Content):
     refused: Refused | None = None
 
 
+class FeeReturned(Content):
+    """What is no longer charged of an invoice: the fee of services of which nothing is disclosed (§5(2)(6)),
+    with the tax in it as in an invoice. `back` is how much of it was paid and goes back."""
+
+    invoice_number: str
+    invoiced_on: date
+    lines: tuple[InvoiceLine, ...] = Field(min_length=1)
+    total: Yen
+    tax: Yen
+    tax_rate: int
+    back: Yen
+
+
 class ResponseLetter(_Letter):
     """The answer to the request (§5(2)(7)). `article` is the law's article on the request's kind in force on
     the day of the decision, as a noun (`個人情報の保護に関する法律第28条`, `Act on …, Article 28`);
     `reasons_article` the one on explaining reasons, printed where something is refused, withheld or
-    replaced."""
+    replaced. `registration_number` stands where it tells of a qualified invoice that is credited."""
 
     kind: Literal[LetterKind.RESPONSE] = LetterKind.RESPONSE
     article: str
     reasons_article: str | None = None
     services: tuple[ServiceResponse, ...]
+    fee_returned: FeeReturned | None = None
+    registration_number: str | None = None
 
 
 class NoDataLetter(_Letter):
@@ -306,12 +374,11 @@ class RedirectLetter(_Letter):
     administrator: ContactPoint
 
 
-class WithdrawalLetter(_Letter):
-    """Confirms that the request was withdrawn on `withdrawn_on`; what was paid (`paid`) is given back."""
+class WithdrawalLetter(_NothingOwed):
+    """Confirms that the request was withdrawn on `withdrawn_on`."""
 
     kind: Literal[LetterKind.WITHDRAWAL] = LetterKind.WITHDRAWAL
     withdrawn_on: date
-    paid: Yen = 0
 
 
 class ExtensionLetter(_Letter):
@@ -326,7 +393,7 @@ class ExtensionLetter(_Letter):
 class ReopenedLetter(_Letter):
     """A request that lapsed goes on. What it waits for is either documents (`answer_by`, `send_to`, and the
     `shortcomings` where any were received) or the fee (`payment` with its new due date, `paid` what came in
-    before). Why it was reopened is not printed."""
+    before), unless that is all paid by now (`payment` is None). Why it was reopened is not printed."""
 
     kind: Literal[LetterKind.REOPENED] = LetterKind.REOPENED
     shortcomings: tuple[Shortcoming, ...] = ()
@@ -339,23 +406,22 @@ class ReopenedLetter(_Letter):
     @model_validator(mode="after")
     def _waits_for_one_thing(self) -> Self:
         documents = self.answer_by is not None and self.send_to is not None
-        fee = self.payment is not None and self.invoice_number is not None
-        if documents == fee:
+        fee = self.invoice_number is not None
+        if documents == fee or (documents and self.payment is not None):
             raise ValueError("a reopened request waits for documents or for the fee")
         return self
 
 
-class StandingEndedLetter(_Letter):
+class StandingEndedLetter(_NothingOwed):
     """The standing of `representative` for `principal` has ended, and with it the request. Written to the
-    representative, or to the principal (`to_principal`), who may apply themselves; what was paid (`paid`) is
-    given back to whoever paid it."""
+    representative, or to the principal (`to_principal`), who may apply themselves; what was `paid` goes back
+    to whoever paid it."""
 
     kind: Literal[LetterKind.STANDING_ENDED] = LetterKind.STANDING_ENDED
     end: StandingEnd
     to_principal: bool = False
     principal: str
     representative: str
-    paid: Yen = 0
 
     @model_validator(mode="after")
     def _to_the_living(self) -> Self:
@@ -364,13 +430,12 @@ class StandingEndedLetter(_Letter):
         return self
 
 
-class DuplicateLetter(_Letter):
+class DuplicateLetter(_NothingOwed):
     """The request asks for what another of the same principal asks for already, and is dealt with under that
-    one's id, `duplicate_of`. Nothing more is needed of the requester; what was `paid` is given back."""
+    one's id, `duplicate_of`. Nothing more is needed of the requester."""
 
     kind: Literal[LetterKind.DUPLICATE] = LetterKind.DUPLICATE
     duplicate_of: str
-    paid: Yen = 0
 
 
 class EnclosedOriginal(Content):
@@ -394,7 +459,10 @@ Letter = Annotated[
     | DocumentsLapsedLetter
     | InvoiceLetter
     | PaymentReminderLetter
+    | ShortPaymentLetter
+    | PaymentTakenBackLetter
     | PaymentLapsedLetter
+    | ReceiptLetter
     | ResponseLetter
     | NoDataLetter
     | RedirectLetter

@@ -141,16 +141,86 @@ def payment(language: Language, amount: int = 10_800) -> c.Payment:
     return c.Payment(amount=amount, reference="12345674", account=account(language), due_on=date(2018, 12, 9))
 
 
+def virtual(language: Language, amount: int = 10_800) -> c.Payment:
+    """Into an account that stands for the invoice alone, at a branch of which only the code is known."""
+    own = account(language).model_copy(update={"branch": "", "branch_code": "101", "number": "0012345"})
+    return payment(language, amount).model_copy(update={"account": own, "own_account": True})
+
+
+def lines(language: Language) -> tuple[c.InvoiceLine, ...]:
+    return tuple(c.InvoiceLine(service=name, amount=5_400) for name in SERVICES[language])
+
+
 def invoice(language: Language, **changes: Any) -> c.InvoiceLetter:
     return c.InvoiceLetter(
         **common(language, **changes),
         invoice_number="INV-2018-000001",
-        lines=tuple(c.InvoiceLine(service=name, amount=5_400) for name in SERVICES[language]),
+        lines=lines(language),
         total=10_800,
         tax=800,
         tax_rate=8,
         payment=payment(language),
     )
+
+
+def qualified_invoice(language: Language) -> c.InvoiceLetter:
+    usual = invoice(language)
+    return usual.model_copy(
+        update={
+            "registration_number": "T9999999999999",
+            "tax": 981,
+            "tax_rate": 10,
+            "payment": virtual(language),
+        }
+    )
+
+
+def receipt(language: Language, **changes: Any) -> c.ReceiptLetter:
+    values: dict[str, Any] = {
+        "invoice_number": "INV-2018-000001",
+        "invoiced_on": date(2018, 11, 9),
+        "payments": (
+            c.PaidOn(on=date(2018, 11, 12), amount=9_936),
+            c.PaidOn(on=date(2018, 11, 20), amount=864),
+        ),
+        "total": 10_800,
+        "tax": 800,
+        "tax_rate": 8,
+    }
+    return c.ReceiptLetter(**common(language), **(values | changes))
+
+
+def reissued_receipt(language: Language) -> c.ReceiptLetter:
+    """One of a qualified invoice, over so much that on paper it bears a stamp."""
+    return receipt(
+        language,
+        payments=(c.PaidOn(on=date(2018, 11, 20), amount=64_800),),
+        total=64_800,
+        tax=5_890,
+        tax_rate=10,
+        registration_number="T9999999999999",
+        reissued=True,
+        stamp=True,
+    )
+
+
+def fee_returned(language: Language) -> c.ResponseLetter:
+    """A refusal for one of two services, whose fee goes back."""
+    returned = c.FeeReturned(
+        invoice_number="INV-2018-000001",
+        invoiced_on=date(2018, 11, 9),
+        lines=lines(language)[1:],
+        total=5_400,
+        tax=400,
+        tax_rate=8,
+        back=5_400,
+    )
+    granted = c.ServiceResponse(
+        service=SERVICES[language][0], outcome=Outcome.GRANTED, data=data(language, rows=1)
+    )
+    (refused,) = refusal(language).services
+    refused = refused.model_copy(update={"service": SERVICES[language][1]})
+    return refusal(language).model_copy(update={"services": (granted, refused), "fee_returned": returned})
 
 
 def data(language: Language, rows: int = 4) -> tuple[c.DataTable, ...]:
@@ -416,6 +486,8 @@ def standing_ended(
         to_principal=to_principal,
         principal="代理 依子" if ja else "DAIRI Yoriko",
         representative="受任 太郎" if ja else "JUNIN Taro",
+        invoice_number="INV-2018-000001" if paid else None,
+        credit_note="CN-2018-000001" if paid else None,
         paid=paid,
     )
 
@@ -443,9 +515,20 @@ def letters(language: Language) -> dict[str, c.Letter]:
         "payment_reminder": c.PaymentReminderLetter(
             **common(language), **in_2018, paid=9_936, payment=payment(language, 864)
         ),
+        "qualified_invoice": qualified_invoice(language),
+        "short_payment": c.ShortPaymentLetter(
+            **common(language), **in_2018, paid=9_936, payment=payment(language, 864)
+        ),
+        "payment_taken_back": c.PaymentTakenBackLetter(
+            **common(language), **in_2018, payment=virtual(language)
+        ),
+        "receipt": receipt(language),
+        "reissued_receipt": reissued_receipt(language),
+        "fee_returned": fee_returned(language),
         "payment_lapsed": c.PaymentLapsedLetter(
             **common(language),
             **in_2018,
+            credit_note="CN-2018-000001",
             paid=9_936,
             due_on=date(2018, 12, 9),
             reopenable_until=date(2018, 12, 23),
@@ -466,7 +549,10 @@ def letters(language: Language) -> dict[str, c.Letter]:
             ),
         ),
         "withdrawal": c.WithdrawalLetter(
-            **common(language, "§5"), withdrawn_on=date(2018, 11, 8), paid=5_400
+            **common(language, "§5"),
+            withdrawn_on=date(2018, 11, 8),
+            invoice_number="INV-2018-000001",
+            credit_note="CN-2018-000001",
         ),
         "extension": c.ExtensionLetter(
             **common(language, "§5(1)"),
@@ -486,6 +572,7 @@ def letters(language: Language) -> dict[str, c.Letter]:
             paid=9_936,
             payment=payment(language, 864),
         ),
+        "reopened_paid": c.ReopenedLetter(**common(language), invoice_number="INV-2018-000001", paid=10_800),
         "mandate_withdrawn": standing_ended(language, StandingEnd.MANDATE_WITHDRAWN, paid=5_400),
         "mandate_withdrawn_principal": standing_ended(
             language, StandingEnd.MANDATE_WITHDRAWN, to_principal=True, paid=5_400

@@ -12,6 +12,7 @@ from activities.messages import LetterOrder
 from policy.envelope import Party
 from policy.fees import QuoteLine
 from policy.findings import Finding
+from policy.refusals import Code, Refusal
 from policy.registry import pack_in_force
 from policy.vocabulary import (
     Amendment,
@@ -27,6 +28,7 @@ from policy.vocabulary import (
     SubjectMatter,
 )
 from records.invoices import InvoiceRow
+from records.receipts import Arrived
 from records.requests import Parties, RequestRow
 from tests.activities.letters.reading import squeezed, words
 
@@ -56,7 +58,14 @@ FINDING = Finding(
     message="The one received is too old.",
     requirement="self-residence",
 )
-ABOUT_MONEY = {LetterKind.INVOICE, LetterKind.PAYMENT_REMINDER, LetterKind.PAYMENT_LAPSED}
+ABOUT_MONEY = {
+    LetterKind.INVOICE,
+    LetterKind.PAYMENT_REMINDER,
+    LetterKind.SHORT_PAYMENT,
+    LetterKind.PAYMENT_TAKEN_BACK,
+    LetterKind.PAYMENT_LAPSED,
+    LetterKind.RECEIPT,
+}
 
 
 def order(kind: LetterKind, **content: object) -> LetterOrder:
@@ -100,6 +109,7 @@ def file(
         received_on=date(2018, 11, 2),
         responses=(content.ServiceResponse(service="GMO AppsCloud", outcome=Outcome.NO_DATA),),
         originals=(content.EnclosedOriginal(kind=DocumentKind.CERTIFICATE_OF_RESIDENCE),),
+        arrived=(Arrived(on=date(2018, 11, 30), amount=5_400),),
         reason="調査に時間を要するため",
     )
     return replace(whole, **changes)  # type: ignore[arg-type]
@@ -185,6 +195,148 @@ def test_a_reopened_request_waits_for_documents_or_for_what_is_still_to_pay() ->
     assert (for_the_fee.payment.amount, for_the_fee.payment.due_on) == (5_000, date(2018, 12, 20))
 
 
+def test_a_reopened_request_whose_fee_came_in_late_asks_for_nothing() -> None:
+    written = letter(LetterKind.REOPENED, file(Capacity.SELF, invoice=INVOICE, paid=5_400))
+    assert isinstance(written, content.ReopenedLetter)
+    assert (written.payment, written.paid, written.invoice_number) == (None, 5_400, INVOICE.number)
+
+
+@pytest.mark.parametrize(
+    ("received", "paid", "rest"), [(5_000, 5_000, 400), (0, 0, 5_400), (None, 1_000, 4_400)]
+)
+@pytest.mark.parametrize("kind", [LetterKind.SHORT_PAYMENT, LetterKind.PAYMENT_TAKEN_BACK])
+def test_the_rest_is_asked_for_by_the_orders_day(
+    kind: LetterKind, received: int | None, paid: int, rest: int
+) -> None:
+    of = file(Capacity.SELF, invoice=INVOICE, paid=1_000)
+    written = letter(kind, of, received=received, due_on=date(2018, 12, 27))
+    assert isinstance(written, content.ShortPaymentLetter | content.PaymentTakenBackLetter)
+    assert (written.paid, written.payment.amount, written.payment.due_on) == (paid, rest, date(2018, 12, 27))
+
+
+@pytest.mark.parametrize(
+    ("account", "branch_code", "number", "branch"),
+    [
+        (None, PACK.operator.bank_account.branch_code, PACK.operator.bank_account.number, True),
+        ("7654321", PACK.operator.bank_account.branch_code, "7654321", True),
+        ("1017654321", "101", "7654321", False),
+        ("99991017654321", "101", "7654321", False),
+    ],
+)
+@pytest.mark.parametrize("kind", [LetterKind.INVOICE, LetterKind.PAYMENT_REMINDER, LetterKind.REOPENED])
+def test_it_is_paid_into_the_account_that_stands_for_the_invoice(
+    kind: LetterKind, account: str | None, branch_code: str, number: str, branch: bool
+) -> None:
+    written = letter(kind, file(Capacity.SELF, invoice=INVOICE, virtual_account=account))
+    assert isinstance(written, content.InvoiceLetter | content.PaymentReminderLetter | content.ReopenedLetter)
+    assert written.payment is not None
+    printed = written.payment.account
+    assert (printed.branch_code, printed.number, bool(printed.branch)) == (branch_code, number, branch)
+    assert printed.bank_code == PACK.operator.bank_account.bank_code
+    assert written.payment.own_account is (account is not None)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        LetterKind.PAYMENT_LAPSED,
+        LetterKind.WITHDRAWAL,
+        LetterKind.STANDING_ENDED,
+        LetterKind.DUPLICATE,
+    ],
+)
+def test_who_need_not_pay_any_more_is_told_so(kind: LetterKind) -> None:
+    of = file(Capacity.PROXY, invoice=INVOICE, credit_note="CN-2018-000001", paid=400)
+    for received, goes_back in ((None, 400), (0, 0), (5_000, 5_000)):
+        written = letter(kind, of, received=received)
+        assert isinstance(
+            written,
+            content.PaymentLapsedLetter
+            | content.WithdrawalLetter
+            | content.StandingEndedLetter
+            | content.DuplicateLetter,
+        )
+        assert (written.invoice_number, written.credit_note) == (INVOICE.number, "CN-2018-000001")
+        assert written.paid == goes_back
+
+
+@pytest.mark.parametrize(
+    ("day", "number"), [(date(2023, 9, 30), None), (date(2023, 10, 1), "T9999999999999")]
+)
+@pytest.mark.parametrize("kind", [LetterKind.INVOICE, LetterKind.RECEIPT])
+def test_invoices_and_receipts_are_qualified_since_their_day(
+    kind: LetterKind, day: date, number: str | None
+) -> None:
+    of = file(Capacity.SELF, invoice=INVOICE)
+    if kind is LetterKind.INVOICE:
+        written: content.Letter = compose_invoice(order(kind, on=day), of, INVOICE)
+    else:
+        written = compose(order(kind, on=day), of)
+    assert isinstance(written, content.InvoiceLetter | content.ReceiptLetter)
+    assert written.registration_number == number
+
+
+def test_a_receipt_is_for_what_counts_and_says_when_it_is_a_second() -> None:
+    arrived = (Arrived(date(2018, 11, 30), 50_000), Arrived(date(2018, 12, 3), 4_000))
+    first, second = (
+        letter(LetterKind.RECEIPT, file(Capacity.SELF, invoice=INVOICE, arrived=arrived, has_receipt=has))
+        for has in (False, True)
+    )
+    assert isinstance(first, content.ReceiptLetter)
+    assert isinstance(second, content.ReceiptLetter)
+    assert (first.total, first.tax, first.tax_rate, first.stamp) == (54_000, 4_000, 8, True)
+    assert (first.reissued, second.reissued) == (False, True)
+    (less,) = file(Capacity.SELF).arrived
+    usual = letter(LetterKind.RECEIPT, file(Capacity.SELF, invoice=INVOICE, arrived=(less,)))
+    assert isinstance(usual, content.ReceiptLetter)
+    assert (usual.total, usual.tax, usual.stamp) == (5_400, 400, False)
+
+
+def test_there_is_no_receipt_for_nothing() -> None:
+    for of in (file(Capacity.SELF, invoice=INVOICE, arrived=()), file(Capacity.SELF)):
+        with pytest.raises(Refusal) as refused:
+            letter(LetterKind.RECEIPT, of)
+        assert refused.value.code is Code.NOTHING_PAID
+
+
+TWO = replace(
+    INVOICE,
+    lines=tuple(QuoteLine(service=code, amount=5_400) for code in ("gmo-appscloud", "sample-hosting")),
+    total=10_800,
+    tax=800,
+)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "paid", "returned"),
+    [
+        ((Outcome.GRANTED, Outcome.PARTIAL), 10_800, None),
+        ((Outcome.GRANTED, Outcome.REFUSED), 10_800, (5_400, 400, 5_400)),
+        ((Outcome.REFUSED, Outcome.REFUSED), 10_800, (10_800, 800, 10_800)),
+        ((Outcome.GRANTED, Outcome.REFUSED), 7_000, (5_400, 400, 1_600)),
+        ((Outcome.GRANTED, Outcome.REFUSED), 5_000, (5_400, 400, 0)),
+    ],
+)
+@pytest.mark.parametrize("language", Language)
+def test_the_fee_of_what_is_not_disclosed_goes_back(
+    language: Language, outcomes: tuple[Outcome, Outcome], paid: int, returned: tuple[int, int, int] | None
+) -> None:
+    responses = tuple(
+        content.ServiceResponse(
+            service=PACK.service(line.service).name.of(language),
+            outcome=outcome,
+            refused=REFUSED if outcome is Outcome.REFUSED else None,
+        )
+        for line, outcome in zip(TWO.lines, outcomes, strict=True)
+    )
+    written = letter(
+        LetterKind.RESPONSE, file(Capacity.SELF, language, invoice=TWO, paid=paid, responses=responses)
+    )
+    assert isinstance(written, content.ResponseLetter)
+    fee = written.fee_returned
+    assert (None if fee is None else (fee.total, fee.tax, fee.back)) == returned
+
+
 REFUSED = content.Refused(ground="a ground", article="an article", reasons="reasons")
 WITHHELD = content.Withheld(item="an item", ground="a ground", article="an article")
 
@@ -216,6 +368,7 @@ def test_an_order_that_lacks_what_its_letter_needs_is_an_error() -> None:
         (LetterKind.STANDING_ENDED, {"standing_end": None}),
         (LetterKind.DUPLICATE, {"duplicate_of": None}),
         (LetterKind.PAYMENT_LAPSED, {}),
+        (LetterKind.SHORT_PAYMENT, {}),
     ]:
         with pytest.raises(ValueError):
             letter(kind, file(Capacity.PROXY), **lacking)

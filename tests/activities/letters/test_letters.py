@@ -101,9 +101,115 @@ def test_an_invoice_says_what_to_pay_where_and_until_when_on_one_page(language: 
     assert page_count(pdf) == 1
 
 
-def test_a_qualified_invoice_bears_the_registration_number() -> None:
-    invoice = samples.invoice(Language.JA).model_copy(update={"registration_number": "T1234567890123"})
-    assert "登録番号T1234567890123" in words(render_letter(invoice))
+@pytest.mark.parametrize("language", Language)
+def test_a_qualified_invoice_says_what_the_law_wants(language: Language) -> None:
+    pdf = render_letter(samples.qualified_invoice(language))
+    text = words(pdf)
+    ja = [
+        "登録番号T9999999999999",
+        "取引年月日2018年11月9日",
+        "合計(10%対象)10,800円",
+        "うち消費税(10%)981円",
+    ]
+    en = [
+        "RegistrationT9999999999999",
+        "Dateoftransaction2018年11月9日",
+        "Totaltaxedat10%10,800円",
+        "ofwhichconsumptiontax(10%)981円",
+    ]
+    said = [samples.NAME[language], samples.letterhead(language).company]
+    said += ja if language is Language.JA else en
+    assert [value for value in said if squeezed(value) not in text] == []
+    assert page_count(pdf) == 1
+
+
+@pytest.mark.parametrize("language", Language)
+def test_an_ordinary_invoice_does_not_pretend_to_be_a_qualified_one(language: Language) -> None:
+    text = words(render_letter(samples.invoice(language)))
+    for pretended in ("登録番号", "取引年月日", "対象", "Registration", "transaction", "taxed"):
+        assert pretended not in text
+
+
+@pytest.mark.parametrize("language", Language)
+def test_an_account_of_its_own_needs_no_reference(language: Language) -> None:
+    usual, own = (
+        words(render_letter(invoice(language))) for invoice in (samples.invoice, samples.qualified_invoice)
+    )
+    asked = {"ja": "続けて入力してください", "en": "Typetheseeightdigits"}[language]
+    assert asked in usual
+    assert asked not in own
+    assert all(value in own for value in ("12345674", "0012345", "101"))
+    assert squeezed(samples.account(language).branch) not in own
+    assert "1234567普通" not in own
+
+
+@pytest.mark.parametrize("language", Language)
+def test_the_rest_is_asked_for_and_what_was_taken_back(language: Language) -> None:
+    letters = samples.letters(language)
+    short = words(render_letter(letters["short_payment"]))
+    said = ["9,936円", "10,800円", "864円", "12345674", "2018年12月9日", "INV-2018-000001", "§5(2)(6)"]
+    assert [value for value in said if value not in short] == []
+    letter = letters["payment_taken_back"]
+    nothing = words(render_letter(letter))
+    some = words(render_letter(letter.model_copy(update={"paid": 5_000})))
+    assert ("5,000円" in nothing, "5,000円" in some) == (False, True)
+    stands = {"ja": "期間は、回答までの期間に算入いたしません", "en": "thattimedoesnotcount"}[language]
+    assert stands in nothing
+
+
+@pytest.mark.parametrize("language", Language)
+def test_a_receipt_says_from_whom_how_much_when_and_for_what(language: Language) -> None:
+    text = words(render_letter(samples.receipt(language)))
+    said = [
+        samples.NAME[language],
+        "10,800円",
+        "2018年11月12日",
+        "9,936円",
+        "2018年11月20日",
+        "864円",
+        "800円",
+        "8%",
+        "INV-2018-000001",
+        samples.letterhead(language).company,
+        {"ja": "個人情報の開示に係る手数料", "en": "handling fee for disclosure of personal information"}[
+            language
+        ],
+    ]
+    assert [value for value in said if squeezed(value) not in text] == []
+    for more in ("再発行", "reissued", "印紙", "登録番号", "Registration", "取引年月日"):
+        assert more not in text
+    again = words(render_letter(samples.reissued_receipt(language)))
+    both = {"ja": ("(再発行)", "合計(10%対象)"), "en": ("(reissued)", "Totaltaxedat10%")}[language]
+    assert [value for value in ("収入印紙", "T9999999999999", *both) if value not in again] == []
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize("name", ["payment_lapsed", "withdrawal", "mandate_withdrawn", "duplicate"])
+def test_the_end_of_a_request_cancels_its_invoice_and_gives_back_what_was_paid(
+    language: Language, name: str
+) -> None:
+    letter = samples.letters(language)[name]
+    ended = letter.model_copy(update={"invoice_number": "INV-2018-000001", "paid": 0, "credit_note": None})
+    cancelled = ended.model_copy(update={"credit_note": "CN-2018-000001"})
+    paid = cancelled.model_copy(update={"paid": 4_321})
+    texts = [words(render_letter(each)) for each in (ended, cancelled, paid)]
+    assert ["CN-2018-000001" in text for text in texts] == [False, True, True]
+    assert ["4,321円" in text for text in texts] == [False, False, True]
+    account = {"ja": "返金先の口座", "en": "accounttoreturnitto"}[language]
+    assert [account in text for text in texts] == [False, False, True]
+
+
+@pytest.mark.parametrize("language", Language)
+def test_the_fee_of_a_service_that_is_refused_goes_back(language: Language) -> None:
+    letter = samples.fee_returned(language)
+    text = words(render_letter(letter))
+    account = {"ja": "返金先の口座", "en": "accounttoreturnitto"}[language]
+    said = ["INV-2018-000001", "5,400円", "400円", "8%", account]
+    assert [value for value in said if value not in text] == []
+    assert text.count(squeezed(samples.SERVICES[language][1])) == 2
+    assert letter.fee_returned is not None
+    unpaid = letter.fee_returned.model_copy(update={"back": 0})
+    assert account not in words(render_letter(letter.model_copy(update={"fee_returned": unpaid})))
 
 
 def test_an_english_invoice_reads_the_untranslated_amount_and_date() -> None:
@@ -329,8 +435,23 @@ def test_a_reopened_request_says_what_it_waits_for(language: Language) -> None:
     assert [value for value in ("864円", "9,936円", "12345674", "INV-2018-000001") if value not in fee] == []
 
 
+@pytest.mark.parametrize("language", Language)
+def test_a_reopened_request_whose_fee_is_paid_asks_for_nothing(language: Language) -> None:
+    text = words(render_letter(samples.letters(language)["reopened_paid"]))
+    assert "10,800円" in text
+    for asked in ("12345674", "2018年12月9日", "0円お振り込み", "再び手続きを終了", "closetherequestagain"):
+        assert asked not in text
+
+
 def test_a_reopened_request_waits_for_one_thing() -> None:
-    for waits in ({}, {"answer_by": date(2018, 12, 9)}, {"payment": samples.payment(Language.JA)}):
+    documents = {"answer_by": date(2018, 12, 9), "send_to": samples.send_to(Language.JA)}
+    for waits in (
+        {},
+        {"answer_by": date(2018, 12, 9)},
+        {"payment": samples.payment(Language.JA)},
+        documents | {"payment": samples.payment(Language.JA)},
+        documents | {"invoice_number": "INV-2018-000001"},
+    ):
         with pytest.raises(ValueError):
             content.ReopenedLetter(**samples.common(Language.JA), **waits)
 
