@@ -70,7 +70,16 @@ async def test_what_is_over_goes_back_in_five_steps_each_once(
 ) -> None:
     await invoice(db, request_id)
     await record(db, keyring, bank("B1", 6000, REFERENCE))
-    proposed = {(await propose(db)).number for _ in range(2)}
+    async with db.begin() as conn:
+        account_id = await refunds.seal_account(conn, db.vault, "zengin", "B1", ACCOUNT)
+        proposed = {
+            (
+                await refunds.propose(
+                    conn, "zengin", "B1", account_id=account_id, by="accounts-1", on=ON, key="1"
+                )
+            ).number
+            for _ in range(2)
+        }
     assert proposed == {"RF-2018-000001"}
     assert await found(db) == Match(DepositState.MATCHED, request_id)
     (number,) = proposed
