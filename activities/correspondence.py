@@ -5,31 +5,27 @@ with the principal named (§5(2)(6), §5(2)(7)). Where the order says so, the pr
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from activities.fee import asked_again, invoice_of, lines_of, nothing_owed, paid_of, payment_of, returned
+from activities.file import File
 from activities.letters.characters import printable
 from activities.letters.content import (
     Addressee,
-    BankAccount,
     ContactPoint,
     DeficiencyLetter,
     DocumentsLapsedLetter,
     DocumentsReminderLetter,
     DuplicateLetter,
-    EnclosedOriginal,
     ExtensionLetter,
-    FeeReturned,
     InvoiceLetter,
-    InvoiceLine,
     Letter,
     Letterhead,
     Matter,
     NoDataLetter,
     OriginalsReturnedLetter,
     PaidOn,
-    Payment,
     PaymentLapsedLetter,
     PaymentReminderLetter,
     PaymentTakenBackLetter,
@@ -38,7 +34,6 @@ from activities.letters.content import (
     RedirectLetter,
     ReopenedLetter,
     ResponseLetter,
-    ServiceResponse,
     Shortcoming,
     ShortPaymentLetter,
     StandingEndedLetter,
@@ -53,32 +48,6 @@ from policy.pack import Pack
 from policy.refusals import Code, Refusal
 from policy.vocabulary import DocumentKind, Holder, Kind, Language, LetterKind, Outcome
 from records.invoices import InvoiceRow
-from records.receipts import Arrived
-from records.requests import Parties, RequestRow
-
-
-@dataclass(frozen=True)
-class File:
-    """What a letter draws on, read and opened in one transaction; forgotten when the letter is rendered.
-
-    `credit_note` is the one by which nothing is owed on the invoice any more; `arrived` and `has_receipt` are
-    what a receipt asks for.
-    """
-
-    letter_id: str
-    pack: Pack
-    request: RequestRow
-    parties: Parties
-    received_on: date | None
-    invoice: InvoiceRow | None = None
-    paid: int = 0
-    virtual_account: str | None = None
-    credit_note: str | None = None
-    arrived: tuple[Arrived, ...] = ()
-    has_receipt: bool = False
-    responses: tuple[ServiceResponse, ...] = ()
-    originals: tuple[EnclosedOriginal, ...] = ()
-    reason: str | None = None
 
 
 def compose(order: LetterOrder, file: File) -> Letter:
@@ -95,12 +64,12 @@ def compose_invoice(order: LetterOrder, file: File, invoice: InvoiceRow) -> Invo
         **_common(order, file),
         clause="§5(2)(6)",
         invoice_number=invoice.number,
-        lines=_lines(file, invoice),
+        lines=lines_of(file, invoice),
         total=invoice.total,
         tax=invoice.tax,
         tax_rate=invoice.tax_rate,
         registration_number=registration_number(file.pack, order.on),
-        payment=_payment(order, file, invoice, invoice.total),
+        payment=payment_of(order, file, invoice, invoice.total),
     )
 
 
@@ -183,22 +152,22 @@ def _documents_lapsed(order: LetterOrder, file: File, common: dict[str, Any]) ->
 
 
 def _payment_reminder(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter:
-    return PaymentReminderLetter(**common, **_fee_asked_again(order, file))
+    return PaymentReminderLetter(**common, **asked_again(order, file))
 
 
 def _short_payment(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter:
-    return ShortPaymentLetter(**common, **_fee_asked_again(order, file))
+    return ShortPaymentLetter(**common, **asked_again(order, file))
 
 
 def _payment_taken_back(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter:
-    return PaymentTakenBackLetter(**common, **_fee_asked_again(order, file))
+    return PaymentTakenBackLetter(**common, **asked_again(order, file))
 
 
 def _payment_lapsed(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter:
-    invoice = _invoice(file)
+    invoice = invoice_of(file)
     return PaymentLapsedLetter(
         **common,
-        **_nothing_owed(order, file),
+        **nothing_owed(order, file),
         clause="§5(2)(6)",
         invoiced_on=invoice.issued_on,
         total=invoice.total,
@@ -235,15 +204,15 @@ def _response(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter:
         answer.outcome in (Outcome.REFUSED, Outcome.ALTERNATIVE) or answer.withheld
         for answer in file.responses
     )
-    returned = _fee_returned(order, file)
+    fee_returned = returned(order, file)
     return ResponseLetter(
         **common,
         clause="§5(2)(7)",
         article=_article(order, file),
         reasons_article=article(Subject.EXPLAINING_REASONS, order.on, language) if explained else None,
         services=file.responses,
-        fee_returned=returned,
-        registration_number=registration_number(file.pack, order.on) if returned else None,
+        fee_returned=fee_returned,
+        registration_number=registration_number(file.pack, order.on) if fee_returned else None,
     )
 
 
@@ -263,7 +232,7 @@ def _redirect(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter:
 
 
 def _withdrawal(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter:
-    return WithdrawalLetter(**common, **_nothing_owed(order, file), clause="§5(2)", withdrawn_on=order.on)
+    return WithdrawalLetter(**common, **nothing_owed(order, file), clause="§5(2)", withdrawn_on=order.on)
 
 
 def _extension(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter:
@@ -285,14 +254,14 @@ def _reopened(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter:
             answer_by=_due(order),
             send_to=envelope_address(file.pack, file.request.language),
         )
-    paid = _paid(order, file)
+    paid = paid_of(order, file)
     rest = file.invoice.total - paid
     return ReopenedLetter(
         **common,
         clause="§5(2)(6)",
         invoice_number=file.invoice.number,
         paid=paid,
-        payment=_payment(order, file, file.invoice, rest) if rest > 0 else None,
+        payment=payment_of(order, file, file.invoice, rest) if rest > 0 else None,
     )
 
 
@@ -302,7 +271,7 @@ def _standing_ended(order: LetterOrder, file: File, common: dict[str, Any]) -> L
         raise ValueError("the standing of nobody has ended")
     return StandingEndedLetter(
         **common,
-        **_nothing_owed(order, file),
+        **nothing_owed(order, file),
         clause="§5(2)(4)",
         end=order.standing_end,
         to_principal=order.to is Holder.PRINCIPAL,
@@ -315,7 +284,7 @@ def _duplicate(order: LetterOrder, file: File, common: dict[str, Any]) -> Letter
     if order.duplicate_of is None:
         raise ValueError("a duplicate is one of another request")
     return DuplicateLetter(
-        **common, **_nothing_owed(order, file), clause="§5(1)", duplicate_of=order.duplicate_of
+        **common, **nothing_owed(order, file), clause="§5(1)", duplicate_of=order.duplicate_of
     )
 
 
@@ -356,99 +325,6 @@ def _due(order: LetterOrder) -> date:
     if order.due_on is None:
         raise ValueError(f"a {order.kind} letter needs a date")
     return order.due_on
-
-
-def _invoice(file: File) -> InvoiceRow:
-    if file.invoice is None:
-        raise ValueError("this letter is about an invoice, and there is none")
-    return file.invoice
-
-
-def _paid(order: LetterOrder, file: File) -> int:
-    """What was paid of the fee: by the order's word for it, which the ledger may have left behind by now."""
-    return file.paid if order.received is None else order.received
-
-
-def _fee_asked_again(order: LetterOrder, file: File) -> dict[str, Any]:
-    invoice, paid = _invoice(file), _paid(order, file)
-    return {
-        "clause": "§5(2)(6)",
-        "invoice_number": invoice.number,
-        "invoiced_on": invoice.issued_on,
-        "total": invoice.total,
-        "paid": paid,
-        "payment": _payment(order, file, invoice, max(0, invoice.total - paid)),
-    }
-
-
-def _nothing_owed(order: LetterOrder, file: File) -> dict[str, Any]:
-    return {
-        "invoice_number": file.invoice and file.invoice.number,
-        "credit_note": file.credit_note,
-        "paid": _paid(order, file),
-    }
-
-
-def _lines(file: File, invoice: InvoiceRow) -> tuple[InvoiceLine, ...]:
-    return tuple(
-        InvoiceLine(
-            service=file.pack.service(line.service).name.of(file.request.language), amount=line.amount
-        )
-        for line in invoice.lines
-    )
-
-
-def _fee_returned(order: LetterOrder, file: File) -> FeeReturned | None:
-    """The fee of the services of which nothing is disclosed; None where there is no such line (§5(2)(6))."""
-    invoice = file.invoice
-    refused = {answer.service for answer in file.responses if answer.outcome is Outcome.REFUSED}
-    lines = tuple(line for line in _lines(file, invoice) if line.service in refused) if invoice else ()
-    if invoice is None or not lines:
-        return None
-    total = sum(line.amount for line in lines)
-    return FeeReturned(
-        invoice_number=invoice.number,
-        invoiced_on=invoice.issued_on,
-        lines=lines,
-        total=total,
-        tax=included_tax(total, invoice.tax_rate),
-        tax_rate=invoice.tax_rate,
-        back=max(0, _paid(order, file) - (invoice.total - total)),
-    )
-
-
-def _payment(order: LetterOrder, file: File, invoice: InvoiceRow, amount: int) -> Payment:
-    return Payment(
-        amount=amount,
-        reference=invoice.payment_reference,
-        account=_account(file),
-        own_account=file.virtual_account is not None,
-        due_on=order.due_on or invoice.due_on,
-    )
-
-
-def _account(file: File) -> BankAccount:
-    """The account that stands for the invoice, else the operator's own.
-
-    A virtual account is one of the operator's bank: its last seven digits are the number, those before it the
-    codes of bank and branch, where it is given with them.
-    """
-    language, account = file.request.language, file.pack.operator.bank_account
-    own = BankAccount(
-        bank=account.bank.of(language),
-        bank_code=account.bank_code,
-        branch=account.branch.of(language),
-        branch_code=account.branch_code,
-        account_type=account.account_type.of(language),
-        number=account.number,
-        holder=file.pack.operator.name.of(language),
-        holder_kana=account.holder_kana,
-    )
-    if file.virtual_account is None:
-        return own
-    branch_code = file.virtual_account[-10:-7] or own.branch_code
-    elsewhere = {} if branch_code == own.branch_code else {"branch": "", "branch_code": branch_code}
-    return own.model_copy(update={"number": file.virtual_account[-7:], **elsewhere})
 
 
 def _shortcoming(pack: Pack, finding: Finding) -> Shortcoming:

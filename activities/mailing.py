@@ -6,8 +6,9 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio import activity
 
-from activities.correspondence import File, compose
+from activities.correspondence import compose
 from activities.draft import cite, no_data
+from activities.file import File
 from activities.letters.content import EnclosedOriginal, Letter, ServiceResponse
 from activities.letters.render import page_count, render_letter
 from activities.messages import Cancelled, CancelOrder, LetterOrder, LetterQueued

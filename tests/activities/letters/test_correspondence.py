@@ -5,7 +5,8 @@ from datetime import date
 
 import pytest
 
-from activities.correspondence import File, compose, compose_invoice
+from activities.correspondence import compose, compose_invoice
+from activities.file import File
 from activities.letters import content
 from activities.letters.render import render_letter
 from activities.messages import LetterOrder
