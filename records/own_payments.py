@@ -27,9 +27,10 @@ _WHOLE_FILE = ("総合振込", "ソウゴウフリコミ")
 
 @dataclass(frozen=True)
 class OwnPayment:
-    """A payment of ours in yen, or one that came back where it is ``returned``."""
+    """A payment of ours, or one that came back where it is ``returned``; refunds are in yen."""
 
     line: PaidLine
+    currency: str = YEN
     returned: bool = False
 
 
@@ -54,11 +55,11 @@ async def record_own(
     outcomes = []
     for payment in payments:
         if payment.line.key in known:
-            outcomes.append(_outcome(payment.line, What.REPEATED))
+            outcomes.append(_outcome(payment, What.REPEATED))
         elif payment.returned:
-            outcomes.append(await _came_back(conn, vault, source, import_id, payment.line, by))
+            outcomes.append(await _came_back(conn, vault, source, import_id, payment, by))
         else:
-            outcomes.append(await _paid(conn, vault, payment.line, out, by))
+            outcomes.append(await _paid(conn, vault, payment, out, by))
     await import_log.note(conn, import_id, outcomes)
     if seen:
         for outcome in outcomes:
@@ -75,14 +76,16 @@ async def _known(conn: AsyncConnection, source: str, keys: Sequence[str]) -> set
 
 
 async def _paid(
-    conn: AsyncConnection, vault: Vault, line: PaidLine, out: Sequence[RefundRow], by: str
+    conn: AsyncConnection, vault: Vault, payment: OwnPayment, out: Sequence[RefundRow], by: str
 ) -> Outcome:
-    marked: list[RefundRow] = []
+    line, marked = payment.line, list[RefundRow]()
+    if payment.currency != YEN:
+        return _outcome(payment, What.OTHER)
     if any(refund.amount == line.amount for refund in out):
         marked = await refunds.mark_paid(conn, vault, line, by=by)
     if not marked and (file_id := _file(line, out)):
         marked = await refunds.mark_paid(conn, vault, replace(line, file_id=file_id), by=by)
-    return _outcome(line, What.REFUND_PAID if marked else What.OTHER)
+    return _outcome(payment, What.REFUND_PAID if marked else What.OTHER)
 
 
 def _file(line: PaidLine, out: Sequence[RefundRow]) -> str | None:
@@ -99,11 +102,12 @@ def _file(line: PaidLine, out: Sequence[RefundRow]) -> str | None:
 
 
 async def _came_back(
-    conn: AsyncConnection, vault: Vault, source: str, import_id: str, line: PaidLine, by: str
+    conn: AsyncConnection, vault: Vault, source: str, import_id: str, payment: OwnPayment, by: str
 ) -> Outcome:
-    refund = await refunds.find_returned(conn, vault, line)
+    line = payment.line
+    refund = await refunds.find_returned(conn, vault, line) if payment.currency == YEN else None
     if refund is None:
-        return _outcome(line, What.NOTHING, Doubt.RETURN_UNKNOWN)
+        return _outcome(payment, What.NOTHING, Doubt.RETURN_UNKNOWN)
     await refunds.came_back(conn, refund.number, by=by, on=line.on)
     await audit.append(
         conn,
@@ -113,8 +117,9 @@ async def _came_back(
         detail={"refund": refund.number, "amount": refund.amount, "import": import_id},
         key=_RETURNED,
     )
-    return _outcome(line, What.REFUND_RETURNED)
+    return _outcome(payment, What.REFUND_RETURNED)
 
 
-def _outcome(line: PaidLine, what: What, doubt: Doubt | None = None) -> Outcome:
-    return Outcome(line.key, None, what, line.amount, YEN, line.on, doubt=doubt)
+def _outcome(payment: OwnPayment, what: What, doubt: Doubt | None = None) -> Outcome:
+    line = payment.line
+    return Outcome(line.key, None, what, line.amount, payment.currency, line.on, doubt=doubt)

@@ -256,7 +256,7 @@ async def find_returned(conn: AsyncConnection, vault: Vault, line: PaidLine) -> 
     of its amount that went to its payee; None where none is for certain.
     """
     gone = refunds.c.state.in_([RefundState.WRITTEN, RefundState.PAID]) & (refunds.c.amount == line.amount)
-    same = await where(conn, gone)
+    same = [refund for refund in await where(conn, gone) if refund.currency == YEN]
     if named := _named(line):
         same = [refund for refund in same if named == {refund.number}]
     else:

@@ -188,9 +188,8 @@ class Importing:
             return await record_many(
                 conn, vault, self._keyring, SOURCE, id, deposits, kind=kind, by=self._by, seen=seen
             )
-        ours = [_own(line) for line in part if line.yen is not None]
-        recorded = await record_own(conn, vault, SOURCE, id, ours, by=self._by, seen=seen)
-        return recorded + Recorded(other=len(part) - len(ours))
+        ours = [_own(line) for line in part]
+        return await record_own(conn, vault, SOURCE, id, ours, by=self._by, seen=seen)
 
 
 async def tell(database: Database, client: ClientSource) -> tuple[bool, int]:
@@ -256,4 +255,4 @@ def _own(line: BankLine) -> OwnPayment:
         holder=line.party,
         text=f"{line.reference} {line.edi}",
     )
-    return OwnPayment(told, returned=line.movement is Movement.RETURNED)
+    return OwnPayment(told, line.currency, returned=line.movement is Movement.RETURNED)
