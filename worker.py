@@ -84,6 +84,7 @@ def create_worker(
             invoicing.issue_invoice,
             invoicing.read_payments,
             invoicing.close_invoice,
+            invoicing.return_fee,
             invoicing.reopen_invoice,
             mailing.queue_letter,
             mailing.cancel_letters,

@@ -8,6 +8,7 @@ from temporalio import activity
 from activities.correspondence import compose_invoice
 from activities.mailing import open_file, queue
 from activities.messages import (
+    FeeToReturn,
     Invoice,
     InvoiceEnd,
     InvoiceOrder,
@@ -103,6 +104,15 @@ class InvoicingActivities:
             await closing.close_invoice(
                 conn, order.request_id, "lapsed" if order.lapsed else "cancelled", on=order.on
             )
+            return _payments(await ledger.payments(conn, order.request_id))
+
+    @activity.defn
+    async def return_fee(self, order: FeeToReturn) -> Payments:
+        """Credit the fee of services of which nothing is disclosed; what was paid for them is set free, to go
+        back (§5(2)(6)). Services whose fee is returned already change nothing.
+        """
+        async with self._database.begin() as conn:
+            await closing.return_fee(conn, order.request_id, order.services, on=order.on)
             return _payments(await ledger.payments(conn, order.request_id))
 
     @activity.defn

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import ColumnElement, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from policy.refusals import Code, Refusal
 from policy.roles import Act
-from records import audit, deposits, errands, invoices, staff
+from records import audit, credit_notes, deposits, errands, invoices, staff
+from records.credit_notes import Reason
 from records.deposits import YEN, DepositRow, DepositState, Match, Suspense, case_id, is_live
 from records.errands import NewErrand
 from records.invoices import InvoiceRow
@@ -33,7 +34,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Payments:
-    """What a request owes and what arrived for it, in yen. ``deposits`` are the ids of those that counted."""
+    """The fee of a request and what arrived for it, in yen. ``deposits`` are the ids of those that counted.
+
+    ``invoiced`` is the total of its invoice less the lines of services of which no information is disclosed
+    (§5(2)(6)), ``paid`` whether nothing is owed any more: also where nothing is left of the fee. ``received``
+    is what counts towards that, not what went back.
+    """
 
     invoiced: int
     received: int
@@ -51,7 +57,7 @@ async def payments(conn: AsyncConnection, request_id: str) -> Payments:
         return Payments(0, 0, False, ())
     found = await invoices.contributions(conn, request_id)
     return Payments(
-        invoiced=invoice.total,
+        invoiced=invoice.total - await credit_notes.standing(conn, invoice.number, Reason.REFUSED),
         received=sum(amount for _, amount in found),
         paid=invoice.state == "paid",
         deposits=tuple(deposit_id for deposit_id, _ in found),
@@ -75,7 +81,7 @@ async def assign(
     await find_request(conn, request_id)
     invoice = await invoices.locked_of(conn, request_id)
     deposit = await deposits.locked(conn, source, deposit_id)
-    needed = await _needed(conn, invoice)
+    needed = (await invoices.needed(conn, [request_id])).get(request_id, 0)
     if invoice is None or needed == 0 or not _may_pay(deposit):
         if request_id in deposit.requests and deposit.state is not DepositState.CANCELLED:
             return deposit.match  # the repeat of an act that was done
@@ -111,20 +117,20 @@ async def split(
             Code.DEPOSIT_NOT_ASSIGNABLE,
             f"the parts come to {sum(wanted.values()):,}; of the deposit {deposit.remainder:,} are left",
         )
-    open_ones = {invoice.request_id: invoice for invoice in found if invoice.state == "open"}
+    needed = await invoices.needed(conn, wanted)
     for request_id, amount in wanted.items():
-        needed = await _needed(conn, open_ones.get(request_id))
-        if amount > needed:
+        if amount > needed.get(request_id, 0):
             raise Refusal(
                 Code.DEPOSIT_NOT_ASSIGNABLE,
-                f"{request_id} has room for {needed:,}, not for {amount:,}",
+                f"{request_id} has room for {needed.get(request_id, 0):,}, not for {amount:,}",
                 clause="§5(2)(6)",
             )
+    invoice_of = {invoice.request_id: invoice for invoice in found}
     for request_id, amount in sorted(wanted.items()):
         deposit = await credit(
             conn,
             deposit,
-            open_ones[request_id],
+            invoice_of[request_id],
             amount,
             by=by,
             on=on,
@@ -135,27 +141,32 @@ async def split(
     return deposit
 
 
-async def dismiss_twin(
-    conn: AsyncConnection, source: str, deposit_id: str, *, by: str, on: date
+async def unassign(
+    conn: AsyncConnection, source: str, deposit_id: str, request_id: str, *, by: str, on: date
 ) -> DepositRow:
-    """Strike out a deposit that tells once more of money another source told of; audited.
+    """Undo what a deposit credits to a request, by whomever: it waits in suspense, unidentified; audited.
 
-    Doing it again changes nothing. Raises ``Refusal``: unknown_staff, wrong_role, unknown_deposit,
-    deposit_not_assignable when it is no twin or some of it is moved already.
+    Its request hears of it and acts. The same again changes nothing. Raises ``Refusal``: unknown_staff,
+    wrong_role, unknown_deposit, deposit_not_assignable where it never was credited to that request.
     """
-    await staff.require(conn, by, Act.DISMISS_TWIN)
+    await staff.require(conn, by, Act.UNASSIGN_DEPOSIT)
+    invoice = await invoices.locked_of(conn, request_id)
     deposit = await deposits.locked(conn, source, deposit_id)
-    is_twin = deposit.suspense_reason is Suspense.TWIN
-    if deposit.state is DepositState.CANCELLED and is_twin:
-        return deposit
-    if not is_twin or deposit.remainder != deposit.amount:
-        raise Refusal(
-            Code.DEPOSIT_NOT_ASSIGNABLE, "only a whole deposit in suspense as a twin can be dismissed"
+    if invoice is None or request_id not in await _live(conn, deposit):
+        undone = (
+            _of(deposit) & (allocations.c.request_id == request_id) & allocations.c.reversed_by.is_not(None)
         )
-    await strike_out(conn, deposit, on=on)
-    await audit.append(conn, case_id(source, deposit_id), actor=by, act="deposit_twin_dismissed")
-    await errands.add(conn, NewErrand(source, deposit_id))
-    return await deposits.find(conn, source, deposit_id)
+        if await conn.scalar(select(exists().where(undone))):
+            return deposit
+        raise Refusal(Code.DEPOSIT_NOT_ASSIGNABLE, "nothing of this deposit is credited to this request")
+    day = max(on, deposit.moved_on, invoice.moved_on)
+    amount = await reverse(conn, deposit, request_id, on=day, by=by)
+    await invoices.settle(conn, {invoice.number: day})
+    for case in (case_id(source, deposit_id), request_id):
+        detail = told(deposit, request_id, amount)
+        await audit.append(conn, case, actor=by, act="deposit_unassigned", detail=detail)
+    await errands.add(conn, *told_of(deposit))
+    return await deposits.restate(conn, source, deposit_id, on=day, reason=Suspense.UNIDENTIFIED)
 
 
 async def credit(
@@ -175,18 +186,7 @@ async def credit(
     ``rest``.
     """
     day = max(on, deposit.moved_on, invoice.moved_on)
-    last = select(func.coalesce(func.max(allocations.c.seq), 0)).where(_of(deposit))
-    await conn.execute(
-        insert(allocations).values(
-            source=deposit.source,
-            deposit_id=deposit.deposit_id,
-            seq=(await conn.scalar(last) or 0) + 1,
-            request_id=invoice.request_id,
-            amount=amount,
-            by=by,
-            on=day,
-        )
-    )
+    await _allocate(conn, deposit, invoice.request_id, amount, by=by, on=day)
     await invoices.settle(conn, {invoice.number: day})
     is_rest = amount < deposit.remainder
     moved = await deposits.restate(
@@ -198,25 +198,71 @@ async def credit(
 
 
 async def reverse(
-    conn: AsyncConnection, deposit: DepositRow, request_id: str, *, on: date, credit_note: str | None
+    conn: AsyncConnection,
+    deposit: DepositRow,
+    request_id: str,
+    *,
+    on: date,
+    credit_note: str | None = None,
+    by: str | None = None,
 ) -> int:
-    """Take back what a locked deposit credits to a request whose invoice is locked; answers how many yen."""
+    """Take back what a locked deposit credits to a request whose invoice is locked; answers how many yen.
+
+    Say with which credit note or by whom, unless the bank took the deposit back.
+    """
     reversed = await conn.execute(
         update(allocations)
         .where(_of(deposit), allocations.c.request_id == request_id, is_live())
-        .values(reversed_on=on, reversed_with=credit_note)
+        .values(reversed_on=on, reversed_with=credit_note, reversed_by=by)
         .returning(allocations.c.amount)
     )
     return sum(reversed.scalars())
 
 
-async def strike_out(conn: AsyncConnection, deposit: DepositRow, *, on: date) -> None:
+async def set_free(
+    conn: AsyncConnection,
+    deposit: DepositRow,
+    invoice: InvoiceRow,
+    most: int,
+    *,
+    on: date,
+    credit_note: str,
+    reason: Suspense,
+) -> None:
+    """Let so many yen at most of what a locked deposit credits to a locked invoice wait in suspense; what
+    stays is credited anew. Audited in both trails; errands tell of it.
+    """
+    key = deposit.source, deposit.deposit_id
+    credited = await reverse(conn, deposit, invoice.request_id, on=on, credit_note=credit_note)
+    freed = min(credited, most)
+    if freed < credited:
+        await _allocate(conn, deposit, invoice.request_id, credited - freed, by=audit.AUTOMATIC, on=on)
+    await invoices.settle(conn, {invoice.number: on})
+    await deposits.restate(conn, *key, on=on, reason=reason)
+    for case in (case_id(*key), invoice.request_id):
+        await audit.append(
+            conn,
+            case,
+            actor=audit.AUTOMATIC,
+            act="deposit_set_free",
+            detail={
+                **told(deposit, invoice.request_id, freed),
+                "reason": reason,
+                "credit_note": credit_note,
+            },
+        )
+    await errands.add(conn, *told_of(deposit))
+
+
+async def strike_out(
+    conn: AsyncConnection, deposit: DepositRow, *, on: date, reason: Suspense | None = None
+) -> None:
     """Mark a locked deposit of which nothing is credited any more as one that is not there."""
     day = max(on, deposit.moved_on)
     await conn.execute(
         update(deposit_rows)
         .where(deposits.is_deposit(deposit.source, deposit.deposit_id))
-        .values(state=DepositState.CANCELLED, cancelled_on=day, moved_on=day)
+        .values(state=DepositState.CANCELLED, suspense_reason=reason, cancelled_on=day, moved_on=day)
     )
 
 
@@ -236,11 +282,21 @@ def told_of(deposit: DepositRow) -> list[NewErrand]:
     return [*(NewErrand(*key, request_id) for request_id in deposit.requests), NewErrand(*key)]
 
 
-async def _needed(conn: AsyncConnection, invoice: InvoiceRow | None) -> int:
-    """How many yen a locked invoice still needs; none unless it is open."""
-    if invoice is None or invoice.state != "open":
-        return 0
-    return invoice.total - (await invoices.credited(conn, [invoice.request_id])).get(invoice.request_id, 0)
+async def _allocate(
+    conn: AsyncConnection, deposit: DepositRow, request_id: str, amount: int, *, by: str, on: date
+) -> None:
+    last = select(func.coalesce(func.max(allocations.c.seq), 0)).where(_of(deposit))
+    await conn.execute(
+        insert(allocations).values(
+            source=deposit.source,
+            deposit_id=deposit.deposit_id,
+            seq=(await conn.scalar(last) or 0) + 1,
+            request_id=request_id,
+            amount=amount,
+            by=by,
+            on=on,
+        )
+    )
 
 
 async def _live(conn: AsyncConnection, deposit: DepositRow) -> dict[str, int]:

@@ -7,8 +7,8 @@ from datetime import date
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from records import audit, invoices, refunds
-from records.allocations import reverse, strike_out, told
+from records import audit, errands, invoices, refunds
+from records.allocations import reverse, strike_out, told, told_of
 from records.deposits import DepositRow, DepositState, find, locked
 from records.tables import invoices as invoice_rows
 
@@ -16,8 +16,8 @@ from records.tables import invoices as invoice_rows
 async def take_back(conn: AsyncConnection, source: str, deposit_id: str, *, on: date) -> DepositRow:
     """Reverse all that a deposit pays and stop what of it goes back; answers it as it was before.
 
-    Again changes nothing. Audited in the trails of the requests; the notice itself is the caller's to audit.
-    Raises ``Refusal`` (unknown_deposit).
+    Again changes nothing. Audited in the trails of the requests, whom errands tell of it; the notice itself
+    is the caller's to audit. Raises ``Refusal`` (unknown_deposit).
     """
     deposit = await _locked_with_invoices(conn, source, deposit_id)
     if deposit.state is DepositState.CANCELLED:
@@ -25,7 +25,7 @@ async def take_back(conn: AsyncConnection, source: str, deposit_id: str, *, on: 
     paid = [await invoices.locked_of(conn, request_id) for request_id in deposit.requests]
     day = max(on, deposit.moved_on, *(invoice.moved_on for invoice in paid if invoice))
     for request_id, invoice in zip(deposit.requests, paid, strict=True):
-        amount = await reverse(conn, deposit, request_id, on=day, credit_note=None)
+        amount = await reverse(conn, deposit, request_id, on=day)
         if invoice is not None:
             await invoices.settle(conn, {invoice.number: day})
         await audit.append(
@@ -38,6 +38,7 @@ async def take_back(conn: AsyncConnection, source: str, deposit_id: str, *, on: 
         )
     await refunds.stop(conn, deposit, on=day)
     await strike_out(conn, deposit, on=day)
+    await errands.add(conn, *told_of(deposit))
     return deposit
 
 

@@ -1,10 +1,12 @@
-"""Invoices that are closed unpaid, and those that count again (§5(2)(6)).
+"""Invoices that are closed unpaid, and those that count again; fees that are returned (§5(2)(6)).
 
 Closing an invoice credits it with a credit note; what was paid towards it is set free and waits in suspense
 to go back. When its request is reopened, the credit note is reversed by another and those yen count again,
-and so does what came in too late meanwhile.
+and so does what came in too late meanwhile. The fee is for services of which information is disclosed: the
+lines of others are credited, and what was paid for them waits to go back.
 """
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Literal
 
@@ -13,10 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from policy.refusals import Code, Refusal
 from records import audit, credit_notes, deposits, errands, invoices
-from records.allocations import credit, reverse, told, told_of
+from records.allocations import credit, set_free, told_of
 from records.credit_notes import Reason
-from records.deposits import YEN, DepositState, Suspense, case_id, is_live
-from records.errands import NewErrand
+from records.deposits import YEN, DepositRow, DepositState, Suspense, is_live
 from records.invoices import InvoiceRow
 from records.tables import allocations
 from records.tables import deposits as deposit_rows
@@ -32,25 +33,51 @@ async def close_invoice(
     invoice = await invoices.locked_of(conn, request_id)
     if invoice is None or invoice.state != "open":
         return
-    paying = (allocations.c.request_id == request_id) & is_live()
-    freed = [await deposits.locked(conn, *key) for key in await _keys(conn, paying)]
-    day = max(on, invoice.moved_on, *(deposit.moved_on for deposit in freed))
+    paying = await _paying(conn, request_id)
+    day = max(on, invoice.moved_on, *(deposit.moved_on for deposit in paying))
     reason = Reason.LAPSED if state == "lapsed" else Reason.WITHDRAWN
-    note = await credit_notes.issue(conn, invoice, on=day, reason=reason)
+    note = await credit_notes.close(conn, invoice, on=day, reason=reason)
     await invoices.end(conn, invoice, state, on=day)
-    for deposit in freed:
-        key = deposit.source, deposit.deposit_id
-        amount = await reverse(conn, deposit, request_id, on=day, credit_note=note.number)
-        await deposits.restate(conn, *key, on=day, reason=Suspense.LAPSED)
-        for case in (case_id(*key), request_id):
-            await audit.append(
+    for deposit in paying:
+        await set_free(
+            conn,
+            deposit,
+            invoice,
+            deposit.amount,
+            on=day,
+            credit_note=note.number,
+            reason=Suspense.LAPSED,
+        )
+
+
+async def return_fee(conn: AsyncConnection, request_id: str, services: Iterable[str], *, on: date) -> None:
+    """Credit the lines of services of which no information is disclosed, with one credit note; audited.
+
+    What was paid is now too much by that: so many yen wait in suspense to go back, the latest deposits
+    first. Services that were not invoiced, or are credited already, and a closed invoice stay as they are:
+    the same again changes nothing.
+    """
+    invoice = await invoices.locked_of(conn, request_id)
+    if invoice is None or invoice.state not in ("open", "paid"):
+        return
+    paying = await _paying(conn, request_id)
+    day = max(on, invoice.moved_on, *(deposit.moved_on for deposit in paying))
+    note = await credit_notes.refuse(conn, invoice, services, on=day)
+    if note is None:
+        return
+    await invoices.settle(conn, {invoice.number: day})
+    for deposit in sorted(paying, key=lambda each: (each.day, each.source, each.deposit_id), reverse=True):
+        too_much = await invoices.overpaid(conn, invoice)
+        if too_much > 0:
+            await set_free(
                 conn,
-                case,
-                actor=audit.AUTOMATIC,
-                act="deposit_set_free",
-                detail={**told(deposit, request_id, amount), "reason": reason},
+                deposit,
+                invoice,
+                too_much,
+                on=day,
+                credit_note=note.number,
+                reason=Suspense.RETURNED,
             )
-        await errands.add(conn, NewErrand(*key))
 
 
 async def reopen(conn: AsyncConnection, request_id: str, *, due_on: date, on: date) -> InvoiceRow:
@@ -71,11 +98,11 @@ async def reopen(conn: AsyncConnection, request_id: str, *, due_on: date, on: da
     late = deposit_rows.c.suspense_reason.in_([Suspense.LATE]) & _means(invoice)
     for key in sorted({*freed, *await _deposit_keys(conn, late)}):
         deposit = await deposits.locked(conn, *key)
-        counts = await invoices.locked_of(conn, request_id)
-        assert counts is not None  # it is locked
-        credited = (await invoices.credited(conn, [request_id])).get(request_id, 0)
-        amount = min(deposit.remainder, counts.total - credited, freed.get(key, deposit.amount))
+        needed = (await invoices.needed(conn, [request_id])).get(request_id, 0)
+        amount = min(deposit.remainder, needed, freed.get(key, deposit.amount))
         if amount > 0 and deposit.currency == YEN:
+            counts = await invoices.locked_of(conn, request_id)
+            assert counts is not None  # it is locked
             moved = await credit(
                 conn, deposit, counts, amount, by=audit.AUTOMATIC, on=day, act="deposit_counts_again"
             )
@@ -101,14 +128,15 @@ def _means(invoice: InvoiceRow) -> ColumnElement[bool]:
     )
 
 
-async def _keys(conn: AsyncConnection, condition: ColumnElement[bool]) -> list[tuple[str, str]]:
+async def _paying(conn: AsyncConnection, request_id: str) -> list[DepositRow]:
+    """The deposits that pay a locked invoice now, locked."""
     rows = await conn.execute(
         select(allocations.c.source, allocations.c.deposit_id)
-        .where(condition)
+        .where(allocations.c.request_id == request_id, is_live())
         .distinct()
         .order_by(allocations.c.source, allocations.c.deposit_id)
     )
-    return [(source, deposit_id) for source, deposit_id in rows]
+    return [await deposits.locked(conn, source, deposit_id) for source, deposit_id in rows.all()]
 
 
 async def _deposit_keys(conn: AsyncConnection, condition: ColumnElement[bool]) -> list[tuple[str, str]]:

@@ -42,6 +42,7 @@ class Suspense(StrEnum):
     TWIN = "twin"
     OVER = "over"
     LAPSED = "lapsed"
+    RETURNED = "returned"
     SPLIT = "split"
 
 
@@ -61,7 +62,8 @@ class DepositRow:
     """A deposit without the payer's words; amounts in whole units of its currency.
 
     ``requests`` are those it is credited to, or was when the bank took it back; ``request_id`` is the one
-    where there is exactly one. ``remainder`` is what a clerk still has to deal with.
+    where there is exactly one. ``remainder`` is what a clerk still has to deal with, ``waits_since`` the day
+    from which it waits for the reason it has; None unless it is in suspense.
     """
 
     source: str
@@ -77,6 +79,7 @@ class DepositRow:
     allocated: int
     refunded: int
     remainder: int
+    waits_since: date | None
     moved_on: date
     import_id: str | None
 
@@ -92,13 +95,16 @@ class DepositRow:
 
 @dataclass(frozen=True)
 class AllocationRow:
-    """Yen credited to a request; they count no more from ``reversed_on``, which a credit note may be for."""
+    """Yen credited to a request; from ``reversed_on`` they count no more: by a clerk or with a credit note,
+    else because the bank took them back.
+    """
 
     request_id: str
     amount: int
     on: date
     by: str
     reversed_on: date | None
+    reversed_by: str | None
     credit_note: str | None
 
 
@@ -141,7 +147,9 @@ async def allocations_of(conn: AsyncConnection, source: str, deposit_id: str) ->
     """Whatever of a deposit was ever credited to a request, in order."""
     query = select(allocations).where(allocations.c.source == source, allocations.c.deposit_id == deposit_id)
     return [
-        AllocationRow(row.request_id, row.amount, row.on, row.by, row.reversed_on, row.reversed_with)
+        AllocationRow(
+            row.request_id, row.amount, row.on, row.by, row.reversed_on, row.reversed_by, row.reversed_with
+        )
         for row in await conn.execute(query.order_by(allocations.c.seq))
     ]
 
@@ -161,14 +169,14 @@ async def restate(
 ) -> DepositRow:
     """Say anew where a locked deposit stands, after it was moved; a ``reason`` replaces the one it had."""
     moved = await find(conn, source, deposit_id)
-    changes: dict[str, object] = {
-        "state": standing(moved.amount, moved.allocated, moved.refunded),
-        "moved_on": max(on, moved.moved_on),
-    }
-    if moved.state is DepositState.CANCELLED:
-        changes["state"] = DepositState.CANCELLED
-    elif reason is not None:
-        changes["suspense_reason"] = reason
+    day = max(on, moved.moved_on)
+    changes: dict[str, object] = {"moved_on": day}
+    if moved.state is not DepositState.CANCELLED:
+        changes["state"] = standing(moved.amount, moved.allocated, moved.refunded)
+        if reason is not None:
+            changes["suspense_reason"] = reason
+        if moved.waits_since is None or reason not in (None, moved.suspense_reason):
+            changes["waits_since"] = day
     await conn.execute(update(deposits).where(is_deposit(source, deposit_id)).values(changes))
     return await find(conn, source, deposit_id)
 
@@ -204,9 +212,9 @@ def _query() -> "Select[tuple[object, ...]]":
         .where(refunded, refunds.c.state != "rejected")
         .scalar_subquery()
         .label("refunded"),
-        # what the bank took back was reversed with no credit note: it says whom the deposit had paid
+        # what the bank took back was reversed by nobody of ours: it says whom the deposit had paid
         select(func.array_agg(allocations.c.request_id.distinct(), type_=ARRAY(String)))
-        .where(allocated, allocations.c.reversed_with.is_(None))
+        .where(allocated, allocations.c.reversed_with.is_(None), allocations.c.reversed_by.is_(None))
         .scalar_subquery()
         .label("requests"),
     )
@@ -231,6 +239,7 @@ def _deposit(row: Row[tuple[object, ...]]) -> DepositRow:
         allocated=int(row.allocated),
         refunded=int(row.refunded),
         remainder=row.amount - int(row.allocated) - int(row.refunded) if counts else 0,
+        waits_since=row.waits_since if state is DepositState.SUSPENSE else None,
         moved_on=row.moved_on,
         import_id=row.import_id,
     )

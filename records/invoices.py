@@ -92,14 +92,38 @@ async def locked_all(conn: AsyncConnection, condition: ColumnElement[bool]) -> l
     return [_invoice(row) for row in await conn.execute(query)]
 
 
-async def credited(conn: AsyncConnection, request_ids: Iterable[str]) -> dict[str, int]:
-    """The yen of deposits credited to each request's invoice now; a request without any is missing."""
-    sums = await conn.execute(
-        select(allocations.c.request_id, func.sum(allocations.c.amount))
-        .where(allocations.c.request_id.in_(list(request_ids)), allocations.c.reversed_on.is_(None))
-        .group_by(allocations.c.request_id)
+async def needed(conn: AsyncConnection, request_ids: Iterable[str]) -> dict[str, int]:
+    """The yen that each request's invoice still needs; one that has no open invoice is missing."""
+    found = await conn.execute(
+        select(invoices.c.request_id, owed()).where(
+            invoices.c.request_id.in_(list(request_ids)), invoices.c.state == "open"
+        )
     )
-    return {request_id: int(total) for request_id, total in sums}
+    return {request_id: int(amount) for request_id, amount in found}
+
+
+async def overpaid(conn: AsyncConnection, invoice: InvoiceRow) -> int:
+    """How many yen a locked invoice is credited with beyond its total; none while it needs more."""
+    left: int | None = await conn.scalar(select(owed()).where(invoices.c.number == invoice.number))
+    return max(0, -int(left or 0))
+
+
+def owed() -> ColumnElement[int]:
+    """What is left of the total of an invoice, less what credit notes and deposits credit it with.
+
+    Ask once the invoice is locked, not while it is: the sums are those of the moment the question was put.
+    """
+    by_notes = (
+        select(func.coalesce(func.sum(credit_notes.c.amount), 0))
+        .where(credit_notes.c.invoice_number == invoices.c.number)
+        .scalar_subquery()
+    )
+    by_deposits = (
+        select(func.coalesce(func.sum(allocations.c.amount), 0))
+        .where(allocations.c.request_id == invoices.c.request_id, allocations.c.reversed_on.is_(None))
+        .scalar_subquery()
+    )
+    return invoices.c.total - by_notes - by_deposits
 
 
 async def received(conn: AsyncConnection, request_id: str) -> int:
@@ -137,7 +161,7 @@ async def contributions(conn: AsyncConnection, request_id: str) -> list[tuple[st
 
 
 async def settle(conn: AsyncConnection, moved: Mapping[str, date]) -> None:
-    """Make locked invoices paid where what is credited reaches the total, and open where it no longer does.
+    """Make locked invoices paid where nothing is owed on them any more, and open where something is again.
 
     ``moved`` are their numbers, each with the day from which the change counts.
     """
@@ -146,16 +170,11 @@ async def settle(conn: AsyncConnection, moved: Mapping[str, date]) -> None:
         .table_valued("number", "day")
         .render_derived()
     )
-    credited = (
-        select(func.coalesce(func.sum(allocations.c.amount), 0))
-        .where(allocations.c.request_id == invoices.c.request_id, allocations.c.reversed_on.is_(None))
-        .scalar_subquery()
-    )
     await conn.execute(
         update(invoices)
         .where(invoices.c.number == change.c.number, invoices.c.state.in_(["open", "paid"]))
         .values(
-            state=case((credited >= invoices.c.total, "paid"), else_="open"),
+            state=case((owed() <= 0, "paid"), else_="open"),
             moved_on=func.greatest(invoices.c.moved_on, change.c.day),
         )
     )

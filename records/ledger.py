@@ -15,7 +15,8 @@ from policy.calendar import today_in_tokyo
 from policy.deposit import DepositNotice, NoticeType
 from policy.vocabulary import RecordClass
 from records import audit, errands
-from records.allocations import Part, Payments, assign, dismiss_twin, payments, split, told_of
+from records.allocations import Part, Payments, assign, payments, split, unassign
+from records.bank_lines import BankDeposit, Recorded
 from records.cancelling import take_back
 from records.deposits import (
     YEN,
@@ -30,10 +31,11 @@ from records.deposits import (
 )
 from records.encoding import canonical_json, joined
 from records.errands import NewErrand
-from records.imports import BankDeposit, Recorded, record_many
+from records.imports import record_many
 from records.locks import lock
 from records.matching import find_invoice_number, match
 from records.tables import deposits, webhooks
+from records.twins import dismiss_twin, likeness, possible_twins
 from records.vault import Vault
 from records.virtual_accounts import stood_for
 from runtime.keys import Keyring
@@ -56,9 +58,11 @@ __all__ = [
     "list_deposits",
     "match",
     "payments",
+    "possible_twins",
     "record_many",
     "record_notice",
     "split",
+    "unassign",
 ]
 
 
@@ -107,8 +111,7 @@ async def record_notice(
         )
         known = set(await conn.scalars(select(webhooks.c.fingerprint).where(same_id | same_notice)))
         return NoticeResult(repeated=known == {fingerprint}, conflict=known != {fingerprint})
-    tell = await _apply(conn, vault, source, notice, body)
-    await errands.add(conn, *tell)
+    await _apply(conn, vault, keyring, source, notice, body)
     await audit.append(
         conn,
         case,
@@ -125,9 +128,9 @@ async def record_notice(
 
 
 async def _apply(
-    conn: AsyncConnection, vault: Vault, source: str, notice: DepositNotice, body: bytes
-) -> list[NewErrand]:
-    """Change the deposit as the notice says, and answer who is to be told."""
+    conn: AsyncConnection, vault: Vault, keyring: Keyring, source: str, notice: DepositNotice, body: bytes
+) -> None:
+    """Change the deposit as the notice says, and note who is to be told."""
     data = notice.data
     is_one = is_deposit(source, data.deposit_id)
     state = await conn.scalar(select(deposits.c.state).where(is_one).with_for_update())
@@ -145,6 +148,7 @@ async def _apply(
             "account_invoice": (await stood_for(conn, [key])).get(key),
             "payment_reference": data.payment_reference,
             "invoice_number": find_invoice_number(data.reference, data.edi, data.payer_name),
+            "likeness": likeness(keyring, data.payer_name),
             "content_id": await vault.seal(
                 conn, case_id(source, data.deposit_id), RecordClass.PAYMENT_RECORDS, "deposit", body
             ),
@@ -154,8 +158,7 @@ async def _apply(
             .values(source=source, deposit_id=data.deposit_id, **values)
             .on_conflict_do_update(index_elements=["source", "deposit_id"], set_=values)
         )
-        settles = notice.type is NoticeType.SETTLED
-        return [NewErrand(source, data.deposit_id)] if settles else []
-    if notice.type is NoticeType.CANCELLED and state != DepositState.CANCELLED:
-        return told_of(await take_back(conn, source, data.deposit_id, on=sent_on))
-    return []
+        if notice.type is NoticeType.SETTLED:
+            await errands.add(conn, NewErrand(source, data.deposit_id))
+    elif notice.type is NoticeType.CANCELLED:
+        await take_back(conn, source, data.deposit_id, on=sent_on)

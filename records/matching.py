@@ -8,10 +8,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Protocol
 
-from sqlalchemy import any_, literal, or_, select, tuple_, update
+from sqlalchemy import any_, literal, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import String
@@ -22,30 +20,10 @@ from records.deposits import YEN, DepositState, Match, Suspense, case_id, is_dep
 from records.invoices import InvoiceRow
 from records.tables import deposits as deposit_rows
 from records.tables import invoices as invoice_rows
+from records.twins import Told, are_twins
 
 _INVOICE_NUMBER = re.compile(r"(?<![A-Z0-9])INV[ -]?([0-9]{4})[ -]?([0-9]{6})(?![0-9])")
 _HYPHENS = re.compile("[\u2010-\u2015\u2212\u30fc]")
-
-
-class Told(Protocol):
-    """What a deposit tells of itself: all that matching looks at."""
-
-    @property
-    def source(self) -> str: ...
-    @property
-    def deposit_id(self) -> str: ...
-    @property
-    def amount(self) -> int: ...
-    @property
-    def currency(self) -> str: ...
-    @property
-    def value_date(self) -> date: ...
-    @property
-    def account_invoice(self) -> str | None: ...
-    @property
-    def payment_reference(self) -> str | None: ...
-    @property
-    def invoice_number(self) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -94,11 +72,7 @@ async def match(conn: AsyncConnection, source: str, deposit_id: str) -> Match:
             act="deposit_matched",
         )
     if decision.reason is not None:
-        await conn.execute(
-            update(deposit_rows)
-            .where(is_deposit(source, deposit_id))
-            .values(state=DepositState.SUSPENSE, suspense_reason=decision.reason)
-        )
+        deposit = await deposits.restate(conn, source, deposit_id, on=deposit.day, reason=decision.reason)
         await audit.append(
             conn,
             case_id(source, deposit_id),
@@ -106,7 +80,7 @@ async def match(conn: AsyncConnection, source: str, deposit_id: str) -> Match:
             act="deposit_in_suspense",
             detail={"reason": decision.reason},
         )
-    return (await deposits.find(conn, source, deposit_id)).match
+    return deposit.match
 
 
 async def decide(conn: AsyncConnection, told: Sequence[Told]) -> list[Decision]:
@@ -114,18 +88,18 @@ async def decide(conn: AsyncConnection, told: Sequence[Told]) -> list[Decision]:
     here on.
     """
     meant = await _meant(conn, told)
-    credited = await invoices.credited(conn, {invoice.request_id for invoice in meant if invoice})
-    twins = await _twins(conn, told)
+    needed = await invoices.needed(conn, {invoice.request_id for invoice in meant if invoice})
+    twins = await are_twins(conn, told, filter(None, meant))
     decisions = []
     for deposit, invoice, is_twin in zip(told, meant, twins, strict=True):
-        decision = _decide(deposit, invoice, is_twin, credited)
+        decision = _decide(deposit, invoice, is_twin, needed)
         if invoice is not None and decision.credit:
-            credited[invoice.request_id] = credited.get(invoice.request_id, 0) + decision.credit
+            needed[invoice.request_id] -= decision.credit
         decisions.append(decision)
     return decisions
 
 
-def _decide(deposit: Told, invoice: InvoiceRow | None, is_twin: bool, credited: dict[str, int]) -> Decision:
+def _decide(deposit: Told, invoice: InvoiceRow | None, is_twin: bool, needed: dict[str, int]) -> Decision:
     if deposit.currency != YEN:
         return Decision(invoice, 0, Suspense.CURRENCY)
     if is_twin:
@@ -134,10 +108,9 @@ def _decide(deposit: Told, invoice: InvoiceRow | None, is_twin: bool, credited: 
         return Decision(None, 0, Suspense.UNIDENTIFIED)
     if invoice.state in ("lapsed", "cancelled"):
         return Decision(invoice, 0, Suspense.LATE)
-    needed = invoice.total - credited.get(invoice.request_id, 0)
-    if needed <= 0:
+    amount = min(deposit.amount, needed.get(invoice.request_id, 0))
+    if amount <= 0:
         return Decision(invoice, 0, Suspense.DOUBLE)
-    amount = min(deposit.amount, needed)
     return Decision(invoice, amount, Suspense.OVER if amount < deposit.amount else None)
 
 
@@ -159,34 +132,5 @@ async def _meant(conn: AsyncConnection, told: Sequence[Told]) -> list[InvoiceRow
         by_number.get(deposit.account_invoice)
         or by_reference.get(deposit.payment_reference)
         or by_number.get(deposit.invoice_number)
-        for deposit in told
-    ]
-
-
-async def _twins(conn: AsyncConnection, told: Sequence[Told]) -> list[bool]:
-    """Of which deposits another source tells already: webhook and bank file, say. Money is credited once.
-
-    Of two that tell of each other, the one that was looked at later is the twin.
-    """
-    rows = await conn.execute(
-        select(
-            deposit_rows.c.value_date,
-            deposit_rows.c.amount,
-            deposit_rows.c.currency,
-            deposit_rows.c.payment_reference,
-        )
-        .distinct()
-        .where(
-            deposit_rows.c.source.not_in({deposit.source for deposit in told}),
-            tuple_(deposit_rows.c.value_date, deposit_rows.c.amount).in_(
-                sorted({(deposit.value_date, deposit.amount) for deposit in told})
-            ),
-            deposit_rows.c.state.in_([DepositState.MATCHED, DepositState.REFUNDED, DepositState.SUSPENSE]),
-            deposit_rows.c.suspense_reason.is_distinct_from(Suspense.TWIN),
-        )
-    )
-    known = {tuple(row) for row in rows}
-    return [
-        (deposit.value_date, deposit.amount, deposit.currency, deposit.payment_reference) in known
         for deposit in told
     ]

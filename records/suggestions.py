@@ -4,10 +4,7 @@ Open invoices are ranked by the payer's name, folded to the kana a bank prints, 
 opened and compared here and nowhere kept; a suggestion names a request and says why.
 """
 
-import json
-import re
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import StrEnum
@@ -16,11 +13,12 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from policy.envelope import Party
-from policy.refund import bank_kana
 from records import requests
-from records.deposits import YEN, find, is_deposit, is_live
-from records.folding import fold
-from records.tables import allocations, deposits, invoices
+from records.deposits import YEN, find, is_deposit
+from records.folding import fold_payer
+from records.invoices import owed
+from records.payers import words
+from records.tables import deposits, invoices
 from records.vault import Destroyed, Vault
 
 MOST_FEE = 1000
@@ -49,6 +47,15 @@ class Suggestion:
     why: tuple[Why, ...]
 
 
+@dataclass(frozen=True)
+class Named:
+    """The invoice whose account, reference or number the payer gave, whatever has become of it since."""
+
+    request_id: str
+    invoice_number: str
+    state: str
+
+
 _WEIGHT = {Why.NAME: 8, Why.AMOUNT: 4, Why.SIMILAR_NAME: 3, Why.SHORT_BY_FEE: 1}
 
 
@@ -63,12 +70,7 @@ async def suggest(
     if deposit.currency != YEN or deposit.remainder <= 0:
         return []
     payer = await _payer(conn, vault, source, deposit_id)
-    credited = (
-        select(func.coalesce(func.sum(allocations.c.amount), 0))
-        .where(allocations.c.request_id == invoices.c.request_id, is_live())
-        .scalar_subquery()
-    )
-    needed = invoices.c.total - credited
+    needed = owed()
     rows = await conn.execute(
         select(invoices.c.request_id, invoices.c.number, needed.label("needed"))
         .where(invoices.c.state == "open")
@@ -88,6 +90,25 @@ async def suggest(
     return found[:limit]
 
 
+async def named(conn: AsyncConnection, source: str, deposit_id: str) -> Named | None:
+    """The invoice a deposit names: of one in suspense, why it could not be credited to that."""
+    told = await conn.execute(
+        select(deposits.c.account_invoice, deposits.c.payment_reference, deposits.c.invoice_number).where(
+            is_deposit(source, deposit_id)
+        )
+    )
+    account, reference, number = told.one()
+    for condition in (
+        invoices.c.number == account,
+        invoices.c.payment_reference == reference,
+        invoices.c.number == number,
+    ):
+        query = select(invoices.c.request_id, invoices.c.number, invoices.c.state).where(condition)
+        if (row := (await conn.execute(query)).one_or_none()) is not None:
+            return Named(row.request_id, row.number, row.state)
+    return None
+
+
 def _by_amount(paid: int, needed: int) -> list[Why]:
     if paid == needed:
         return [Why.AMOUNT]
@@ -96,7 +117,10 @@ def _by_amount(paid: int, needed: int) -> list[Why]:
 
 def _by_name(payer: str, people: Iterable[Party]) -> list[Why]:
     names = [
-        folded for person in people for name in (person.name_kana, person.name) if (folded := _name(name))
+        folded
+        for person in people
+        for name in (person.name_kana, person.name)
+        if (folded := fold_payer(name or ""))
     ]
     if not payer or not names:
         return []
@@ -115,16 +139,7 @@ async def _people(conn: AsyncConnection, vault: Vault, request_id: str) -> list[
 
 
 async def _payer(conn: AsyncConnection, vault: Vault, source: str, deposit_id: str) -> str:
-    content_id = await conn.scalar(select(deposits.c.content_id).where(is_deposit(source, deposit_id)))
-    if content_id is None:
+    try:
+        return fold_payer((await words(conn, vault, source, deposit_id)).payer_name)
+    except Destroyed:
         return ""
-    content = json.loads(await vault.unseal(conn, content_id))
-    return _name(content.get("data", content).get("payer_name") or "")
-
-
-def _name(text: str | None) -> str:
-    """A name as it is compared: as banks write kana, without what a payer types beside it."""
-    words = re.sub("[0-9]+", "", fold(text or ""))
-    with suppress(ValueError):  # in characters that banks do not print: compared as it is
-        words = bank_kana(words)
-    return re.sub(r"\W", "", words)

@@ -179,7 +179,7 @@ class History:
 
     async def write(self) -> None:
         await self.approve()
-        await refunds.write_file(self.conn, kind="zengin", by="accounts-1", on=self.day)
+        await refunds.write_file(self.conn, kind="zengin", by="accounts-1", on=self.day, pay_on=self.day)
 
     async def refuse(self) -> None:
         file_id = (await self.refund()).file_id

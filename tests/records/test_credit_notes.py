@@ -55,7 +55,9 @@ async def test_what_was_paid_in_part_is_set_free_when_the_invoice_lapses(
     await record(db, keyring, bank("B1", 1000, REFERENCE), bank("B2", 2000, REFERENCE))
     for _ in range(2):
         await lapse(db, request_id)
-    assert await notes(db) == [CreditNote("CN-2018-000001", "INV-2018-000001", 5400, ON, Reason.LAPSED, None)]
+    assert await notes(db) == [
+        CreditNote("CN-2018-000001", "INV-2018-000001", 5400, ON, Reason.LAPSED, None, 400, None)
+    ]
     assert await invoice_state(db, request_id) == "lapsed"
     for deposit_id in ("B1", "B2"):
         assert await found(db, deposit_id) == Match(DepositState.SUSPENSE, None, Suspense.LAPSED)
@@ -63,7 +65,7 @@ async def test_what_was_paid_in_part_is_set_free_when_the_invoice_lapses(
         # what the letter says will be given back
         assert await ledger.payments(conn, request_id) == ledger.Payments(5400, 3000, False, ("B1", "B2"))
         told = [(each.deposit_id, each.request_id) for each in await errands.pending(conn)]
-        assert told[2:] == [("B1", None), ("B2", None)]
+        assert told[2:] == [("B1", request_id), ("B1", None), ("B2", request_id), ("B2", None)]
         acts = [event.act for event in await audit.events(conn, request_id)]
         assert acts[-3:] == ["credit_note_issued", "deposit_set_free", "deposit_set_free"]
     november, december = await balanced(db), await balanced(db, ON)
@@ -103,8 +105,17 @@ async def test_a_reopened_invoice_counts_what_came_in_for_it(
         reopened = await begin_again(db, request_id)
         assert (reopened.state, reopened.due_on) == ("paid", DUE)
     assert await notes(db) == [
-        CreditNote("CN-2018-000001", "INV-2018-000001", 5400, ON, Reason.LAPSED, None),
-        CreditNote("CN-2018-000002", "INV-2018-000001", -5400, LATER, Reason.REOPENED, "CN-2018-000001"),
+        CreditNote("CN-2018-000001", "INV-2018-000001", 5400, ON, Reason.LAPSED, None, 400, None),
+        CreditNote(
+            "CN-2018-000002",
+            "INV-2018-000001",
+            -5400,
+            LATER,
+            Reason.REOPENED,
+            "CN-2018-000001",
+            -400,
+            None,
+        ),
     ]
     assert await found(db, "B1") == Match(DepositState.MATCHED, request_id)
     assert await found(db, "B2") == Match(DepositState.SUSPENSE, request_id, Suspense.OVER)

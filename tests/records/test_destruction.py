@@ -106,7 +106,7 @@ EXPECTED = {
     RecordClass.RESPONSE_CONTENT: ({"letter": 1, "note": 1}, {"letters": 1, "notes": 1}),
     RecordClass.PAYMENT_RECORDS: (
         {"letter": 1, "deposit": 1},
-        {"letters": 1, "invoices": 1, "deposits": 1, "webhooks": 1, "allocations": 1},
+        {"letters": 1, "invoices": 1, "deposits": 1, "webhooks": 1, "allocations": 1, "errands": 1},
     ),
     RecordClass.REQUEST_FILE: (
         {"envelope": 1, "parties": 1, "note": 1},

@@ -10,6 +10,7 @@ from policy.refusals import Code, Refusal
 from policy.vocabulary import Role
 from records import audit, errands, ledger, requests, staff, suggestions, virtual_accounts
 from records.database import Database
+from records.folding import fold_payer
 from records.ledger import DepositState, Match, Part, Suspense
 from records.matching import find_invoice_number
 from records.suggestions import Why
@@ -214,4 +215,4 @@ async def test_suggestions_are_ranked_by_name_and_amount_and_decide_nothing(
     ],
 )
 def test_names_are_compared_as_banks_print_them(printed: str, kana: str) -> None:
-    assert suggestions._name(printed) == suggestions._name(kana) != ""
+    assert fold_payer(printed) == fold_payer(kana) != ""

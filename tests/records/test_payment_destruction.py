@@ -60,7 +60,7 @@ async def test_everything_of_a_request_goes_and_its_numbers_are_not_given_again(
     assert await balanced(db, END)
     async with db.begin() as conn:
         refund = await refunds.approve(conn, "RF-2019-000001", by="manager-1", on=ON)
-        await refunds.write_file(conn, kind="list", by="accounts-1", on=ON)
+        await refunds.write_file(conn, kind="list", by="accounts-1", on=ON, pay_on=ON)
         line = refunds.PaidLine("l1", date(2019, 1, 7), refund.amount, account="1234567")
         assert await refunds.mark_paid(conn, db.vault, line, by="accounts-1")
         rule = {"rule": "7 years after the last act", "clause": "§1"}

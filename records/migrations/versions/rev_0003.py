@@ -8,20 +8,23 @@ Revision ID: 0003
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 revision = "0003"
 down_revision = "0002"
 
 
 def _recorded_at() -> "sa.Column[object]":
-    return sa.Column("recorded_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False)
+    return sa.Column(
+        "recorded_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+    )
 
 
 def _of_deposit(table: str) -> sa.ForeignKeyConstraint:
     return sa.ForeignKeyConstraint(
-        ["source", "deposit_id"], ["deposits.source", "deposits.deposit_id"], name=f"fk_{table}_source_deposit_id"
+        ["source", "deposit_id"],
+        ["deposits.source", "deposits.deposit_id"],
+        name=f"fk_{table}_source_deposit_id",
     )
 
 
@@ -75,24 +78,43 @@ def upgrade() -> None:
     op.create_table(
         "credit_notes",
         sa.Column("number", sa.String(16), nullable=False),
-        sa.Column("invoice_number", sa.String(16), sa.ForeignKey("invoices.number", name="fk_credit_notes_invoice_number"), nullable=False),
+        sa.Column(
+            "invoice_number",
+            sa.String(16),
+            sa.ForeignKey("invoices.number", name="fk_credit_notes_invoice_number"),
+            nullable=False,
+        ),
         sa.Column("amount", sa.Integer(), nullable=False),
         sa.Column("tax", sa.Integer(), nullable=False),
         sa.Column("issued_on", sa.Date(), nullable=False),
         sa.Column("reason", sa.String(16), nullable=False),
-        sa.Column("services", postgresql.ARRAY(sa.String(64))),
-        sa.Column("reverses", sa.String(16), sa.ForeignKey("credit_notes.number", name="fk_credit_notes_reverses")),
+        sa.Column("services", ARRAY(sa.String(64))),
+        sa.Column(
+            "reverses", sa.String(16), sa.ForeignKey("credit_notes.number", name="fk_credit_notes_reverses")
+        ),
         _recorded_at(),
         sa.PrimaryKeyConstraint("number", name="pk_credit_notes"),
         sa.UniqueConstraint("reverses", name="uq_credit_notes_reverses"),
-        sa.CheckConstraint("amount <> 0 and (amount < 0) = (reverses is not null)", name=op.f("ck_credit_notes_amount")),
+        sa.CheckConstraint(
+            "amount <> 0 and (amount < 0) = (reverses is not null)", name=op.f("ck_credit_notes_amount")
+        ),
     )
     op.create_index("ix_credit_notes_invoice_number", "credit_notes", ["invoice_number"])
     op.create_table(
         "virtual_accounts",
         sa.Column("number", sa.String(64), nullable=False),
         sa.Column("from_on", sa.Date(), nullable=False),
-        sa.Column("invoice_number", sa.String(16), sa.ForeignKey("invoices.number", name="fk_virtual_accounts_invoice_number", deferrable=True, initially="DEFERRED"), nullable=False),
+        sa.Column(
+            "invoice_number",
+            sa.String(16),
+            sa.ForeignKey(
+                "invoices.number",
+                name="fk_virtual_accounts_invoice_number",
+                deferrable=True,
+                initially="DEFERRED",
+            ),
+            nullable=False,
+        ),
         _recorded_at(),
         sa.PrimaryKeyConstraint("number", "from_on", name="pk_virtual_accounts"),
         sa.UniqueConstraint("invoice_number", name="uq_virtual_accounts_invoice_number"),
@@ -102,7 +124,12 @@ def upgrade() -> None:
         sa.Column("source", sa.String(32), nullable=False),
         sa.Column("deposit_id", sa.String(64), nullable=False),
         sa.Column("seq", sa.Integer(), nullable=False),
-        sa.Column("request_id", sa.String(20), sa.ForeignKey("requests.id", name="fk_allocations_request_id"), nullable=False),
+        sa.Column(
+            "request_id",
+            sa.String(20),
+            sa.ForeignKey("requests.id", name="fk_allocations_request_id"),
+            nullable=False,
+        ),
         sa.Column("amount", sa.Integer(), nullable=False),
         sa.Column("by", sa.String(32), nullable=False),
         sa.Column("on", sa.Date(), nullable=False),
@@ -139,7 +166,11 @@ def upgrade() -> None:
         sa.Column("key", sa.String(200), nullable=False),
         sa.Column("amount", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
-        sa.Column("account_id", sa.Uuid(), sa.ForeignKey("vault.id", ondelete="SET NULL", name="fk_refunds_account_id")),
+        sa.Column(
+            "account_id",
+            sa.Uuid(),
+            sa.ForeignKey("vault.id", ondelete="SET NULL", name="fk_refunds_account_id"),
+        ),
         sa.Column("proposed_by", sa.String(32), nullable=False),
         sa.Column("proposed_on", sa.Date(), nullable=False),
         sa.Column("approved_by", sa.String(32)),
@@ -154,7 +185,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("source", "deposit_id", "key", name="uq_refunds_source_deposit_id_key"),
         sa.CheckConstraint("amount > 0", name=op.f("ck_refunds_amount")),
         sa.CheckConstraint("approved_by <> proposed_by", name=op.f("ck_refunds_two_persons")),
-        sa.CheckConstraint("state in ('proposed', 'approved', 'written', 'paid', 'rejected')", name=op.f("ck_refunds_state")),
+        sa.CheckConstraint(
+            "state in ('proposed', 'approved', 'written', 'paid', 'rejected')", name=op.f("ck_refunds_state")
+        ),
         sa.CheckConstraint(
             "case when state in ('written', 'paid') then file_id is not null"
             " when state in ('proposed', 'approved') then file_id is null else true end",
