@@ -9,8 +9,8 @@ from policy.fees import Quote, QuoteLine
 from policy.refund import AccountType, RefundAccount
 from policy.vocabulary import Language, LetterKind, RecordClass
 from records import books, invoices, letters, refunds
-from records.database import Database
 from records.bank_lines import BankDeposit, Recorded
+from records.database import Database
 from records.ledger import record_many
 from records.vault import Vault
 from runtime.keys import Keyring
@@ -105,10 +105,15 @@ def bank(deposit_id: str = "B1", amount: int = 5400, reference: str = "", **chan
 
 
 async def record(
-    db: Database, keyring: Keyring, *deposits: BankDeposit, source: str = "zengin", import_id: str = "file-1"
+    db: Database,
+    keyring: Keyring,
+    *deposits: BankDeposit,
+    source: str = "zengin",
+    import_id: str = "file-1",
+    kind: str = "",
 ) -> Recorded:
     async with db.begin() as conn:
-        return await record_many(conn, db.vault, keyring, source, import_id, deposits)
+        return await record_many(conn, db.vault, keyring, source, import_id, deposits, kind=kind)
 
 
 async def propose_refund(
