@@ -174,7 +174,7 @@ async def proposed_before(
     Raises ``Refusal`` (unknown_deposit).
     """
     left = (await deposits.find(conn, source, deposit_id)).remainder
-    for refund in await of_deposit(conn, source, deposit_id):
+    for refund in reversed(await of_deposit(conn, source, deposit_id)):
         same = left == 0 if amount is None else refund.amount == amount
         done = refund.state is RefundState.PROPOSED or left < refund.amount
         if refund.state is RefundState.REJECTED or not (same and done):

@@ -43,10 +43,15 @@ async def assign(installation: Installation, deposit: DepositName, request_id: R
 
     What is over stays in suspense, to be given back.
     """
+    from records import ledger
+
     clerk, found = await _at(installation, deposit, by)
     done = await clerk.assign(found, request_id)
-    line = f"{name(found)} is credited to {request_id}."
-    return _done(done, line, f"Next: `kaiji request show {request_id}` tells whether the fee is paid.")
+    async with installation.database.begin() as conn:
+        fee = await ledger.payments(conn, request_id)
+    owed = f"JPY {fee.invoiced - fee.received:,} of {fee.invoiced:,} are still owed"
+    line = f"{name(found)} is credited to {request_id}: {'the fee is paid' if fee.paid else owed}."
+    return _done(done, line)
 
 
 async def unassign(installation: Installation, deposit: DepositName, request_id: RequestId, by: By) -> Answer:

@@ -176,6 +176,8 @@ def _shown(
     events: "list[Event]",
     words: "PayerWords | None",
 ) -> "RenderableType":
+    from policy.calendar import TOKYO
+
     about = [
         ("deposit", name(row)),
         ("stands", _stands(row)),
@@ -211,8 +213,11 @@ def _shown(
         ),
         (
             "History:",
-            ["at", "by", "act", "detail"],
-            [(f"{e.at:%Y-%m-%d %H:%M}", e.actor, e.act.replace("_", " "), _detail(e)) for e in events],
+            ["at (Tokyo)", "by", "act", "detail"],
+            [
+                (f"{e.at.astimezone(TOKYO):%Y-%m-%d %H:%M}", e.actor, e.act.replace("_", " "), _detail(e))
+                for e in events
+            ],
         ),
     ):
         if rows:

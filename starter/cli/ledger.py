@@ -39,7 +39,7 @@ async def ledger(
         found = await books.month(conn, month)
     if not found.balanced:
         return _broken(found)
-    return Answer(books.to_json(found), lambda: text(books.to_csv(found)) if csv else _books(found))
+    return Answer(books.to_json(found), lambda: text(books.to_csv(found).rstrip()) if csv else _books(found))
 
 
 def _broken(found: "Books") -> Answer:
@@ -66,11 +66,12 @@ def _books(found: "Books") -> "RenderableType":
         table(["", "open invoices", "in suspense"], ends, empty=""),
         "",
         table(
-            ["deposit", "day", "opening", "received", "matched", "refunded", "taken back", "closing"],
+            ["deposit", "day", "in", "opening", "received", "matched", "refunded", "taken back", "closing"],
             [
                 (
                     f"{d.source}/{d.deposit_id}",
                     d.day,
+                    d.currency,
                     *_amounts(d.opening, d.received, d.matched, d.refunded, d.taken_back, d.closing),
                 )
                 for d in found.deposits

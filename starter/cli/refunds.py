@@ -50,21 +50,21 @@ async def list_(
         found = await refunds.list_refunds(conn, state=RefundState(state) if state else None)
         of_these = {refund.file_id for refund in found}
         files = [file for file in await refunds.list_files(conn) if state is None or file.id in of_these]
+    written = {file.id: file.written_on for file in files}
     return Answer(
         {"refunds": found, "files": files},
         lambda: stack(
             table(
-                ["refund", "deposit", "amount", "state", "proposed by", "approved by", "file", "paid on"],
+                ["refund", "deposit", "amount", "state", "since", "proposed by", "file"],
                 [
                     (
                         each.number,
                         f"{each.source}/{each.deposit_id}",
                         f"{each.currency} {each.amount:,}",
                         each.state,
+                        _since(each, written),
                         each.proposed_by,
-                        each.approved_by,
                         each.file_id,
-                        each.paid_on,
                     )
                     for each in found
                 ],
@@ -249,6 +249,12 @@ def _ended(row: "FileRow", repeated: bool, line: str) -> Answer:
 def _check_new(out: Path) -> None:
     if out.exists():
         raise typer.BadParameter(f"{out} is there already: nothing is overwritten", param_hint="--out")
+
+
+def _since(refund: "RefundRow", written: dict[str, date]) -> date:
+    """Since when it stands as it does."""
+    last = refund.rejected_on or refund.paid_on or written.get(refund.file_id or "") or refund.approved_on
+    return last or refund.proposed_on
 
 
 def _files(files: "list[FileRow]") -> "RenderableType":
