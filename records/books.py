@@ -172,11 +172,9 @@ async def faults(conn: AsyncConnection) -> list[str]:
         .join(credited, credited.c.invoice_number == invoices.c.number, isouter=True)
     )
     for row in rows:
-        stands = {
-            "open": row.credited == 0 and row.paid < row.total,
-            "paid": row.credited == 0 and row.paid == row.total,
-        }
-        if not stands.get(row.state, row.credited == row.total and row.paid == 0):
+        owed = row.total - row.paid - row.credited
+        stands = {"open": owed > 0, "paid": owed == 0}
+        if row.credited < 0 or not stands.get(row.state, row.credited == row.total and row.paid == 0):
             wrong.append(
                 f"{row.number}: {row.state}, of {row.total:,} {int(row.paid):,} are paid and "
                 f"{int(row.credited):,} credited"

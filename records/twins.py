@@ -9,7 +9,7 @@ or one kind of a bank's files.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Row, and_, any_, case, func, literal, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -32,7 +32,7 @@ from runtime.keys import Keyring
 
 _Key = tuple[date, int, str, str]
 _Group = tuple[str, frozenset[_Key]]  # who tells, and what its deposits have in common
-_Deposit = Row[tuple[object, ...]]
+_Deposit = Row[*tuple[Any, ...]]
 
 
 class Told(Protocol):

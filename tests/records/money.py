@@ -1,11 +1,13 @@
 """What the tests of the ledger are made of: invoices, deposits out of bank files, accounts to refund to."""
 
+from collections.abc import Sequence
 from datetime import date
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from policy.checkdigits import payment_reference
 from policy.fees import Quote, QuoteLine
+from policy.law import included_tax
 from policy.refund import AccountType, RefundAccount
 from policy.vocabulary import Language, LetterKind, RecordClass
 from records import books, invoices, letters, refunds
@@ -35,8 +37,9 @@ async def issue(
     total: int = 5400,
     reference: str = REFERENCE,
     on: date = date(2018, 11, 5),
+    services: Sequence[str] = ("gmo-appscloud",),
 ) -> str:
-    """A request's invoice and its letter; answers the invoice's number."""
+    """A request's invoice over as much for each service, and its letter; answers the invoice's number."""
     number = f"INV-2018-{request_id[8:14]}"
     letter_id = await letters.queue(
         conn,
@@ -60,7 +63,10 @@ async def issue(
             issued_on=on,
             due_on=date(2018, 12, 5),
             quote=Quote(
-                lines=(QuoteLine(service="gmo-appscloud", amount=total),), total=total, tax=400, rate=8
+                lines=tuple(QuoteLine(service=each, amount=total // len(services)) for each in services),
+                total=total,
+                tax=included_tax(total, 8),
+                rate=8,
             ),
         )
         for _ in range(2)

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from policy.checkdigits import payment_reference
 from policy.deposit import parse_notice
 from policy.refusals import Refusal
-from records import audit, books, ledger, refunds, staff
-from records.closing import close_invoice, reopen
+from records import audit, books, credit_notes, invoices, ledger, refunds, staff
+from records.closing import close_invoice, reopen, return_fee
 from records.database import Database
 from records.ledger import BankDeposit, DepositRow, DepositState, Part
 from records.refunds import PaidLine, RefundState
@@ -27,9 +27,10 @@ from tests.records.material import open_request
 from tests.records.money import ON, REFERENCE, balanced, bank, invoice, issue, propose_refund, record
 from tests.records.test_ledger import notice_body
 
-HISTORIES, PER_DATABASE = 1000, 50
-QUICK = 3  # batches of the short run
+HISTORIES, PER_DATABASE = 1000, 25
+QUICK = 1  # batches of the short run
 FIRST = date(2018, 11, 5)
+SERVICES = ["gmo-appscloud", "onamae"]
 MONTHS = [date(2018, 10, 1), date(2018, 11, 1), date(2018, 12, 1), date(2019, 1, 1), date(2019, 2, 1)]
 
 
@@ -49,7 +50,15 @@ class History:
     async def run(self) -> None:
         for n in (1, 2):
             request_id, reference = await open_request(self.conn), payment_reference(self.seed * 2 + n)
-            await issue(self.conn, self.db.vault, request_id, total=5400 * n, reference=reference, on=FIRST)
+            await issue(
+                self.conn,
+                self.db.vault,
+                request_id,
+                total=5400 * n,
+                reference=reference,
+                on=FIRST,
+                services=SERVICES[:n],
+            )
             self.references[request_id] = reference
         for _ in range(self.random.randint(3, 12)):
             act = self.random.choices(list(_ACTS), weights=list(_ACTS.values()))[0]
@@ -119,7 +128,7 @@ class History:
         if row.source == "webhook":
             await self._notice("cancelled", known)
         else:
-            gone = replace(known, cancelled=True, booked_on=self.day)
+            gone = replace(known, deposit_id=f"{known.deposit_id}-back", cancelled=True, booked_on=self.day)
             await ledger.record_many(self.conn, self.db.vault, self.keyring, row.source, "file", [gone])
 
     async def _notice(self, type: str, deposit: BankDeposit) -> None:
@@ -154,6 +163,16 @@ class History:
         row = await self.deposit()
         parts = [Part(request_id, self.random.choice([100, 2700, 5400])) for request_id in self.references]
         await ledger.split(self.conn, row.source, row.deposit_id, parts, by="accounts-1", on=self.day)
+
+    async def unassign(self) -> None:
+        row = await self.deposit()
+        await ledger.unassign(
+            self.conn, row.source, row.deposit_id, self.request_id, by="accounts-1", on=self.day
+        )
+
+    async def return_fee(self) -> None:
+        services = self.random.sample(SERVICES, self.random.randint(1, 2))
+        await return_fee(self.conn, self.request_id, services, on=self.day)
 
     async def dismiss(self) -> None:
         row = await self.deposit()
@@ -214,6 +233,8 @@ _ACTS: dict[Callable[[History], Awaitable[Any]], int] = {
     History.match: 1,
     History.assign: 4,
     History.split: 2,
+    History.unassign: 2,
+    History.return_fee: 3,
     History.dismiss: 1,
     History.propose: 2,
     History.approve: 1,
@@ -252,6 +273,19 @@ async def test_the_books_balance_after_any_history(db: Database, keyring: Keyrin
                 elif row.state is not DepositState.PRELIMINARY:
                     arrived[row.currency] = arrived.get(row.currency, 0) + told.amount
                     assert row.amount == row.allocated + row.refunded + row.remainder
+            for request_id in history.references:
+                asked, paid = (
+                    await invoices.of_request(conn, request_id),
+                    await ledger.payments(conn, request_id),
+                )
+                assert asked is not None
+                assert paid.received <= paid.invoiced, (seed, history.acts)
+                if asked.state in ("open", "paid"):
+                    assert paid.paid == (paid.received == paid.invoiced), (seed, history.acts)
+                notes = await credit_notes.of_invoice(conn, asked.number)
+                refused = [service for note in notes for service in note.services or ()]
+                assert len(refused) == len(set(refused))
+                assert paid.invoiced == asked.total - 5400 * len(refused)
     before = None
     for month in MONTHS:
         found = await balanced(db, month)
