@@ -55,7 +55,7 @@ class _Connection(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """What came is not HTTP. An answer that is under way already says nothing more."""
         document = error_document(
-            Code.MALFORMED, "this is not a request of HTTP/1.1 with a head of 64 kB at most"
+            Code.MALFORMED, "this cannot be read as HTTP/1.1, with a head of 64 kB at most"
         )
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             headers = {"Content-Type": "application/json", "Connection": "close", **HEADERS}

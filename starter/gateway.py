@@ -44,7 +44,7 @@ from starter.webhooks import (
     BODY_SECONDS,
     SIGNATURE_HEADERS,
     Verifier,
-    check_media,
+    check_announced,
     is_unambiguous,
     read_body,
 )
@@ -55,7 +55,7 @@ SOURCE = "webhook"
 ANSWER_SECONDS = 4.5
 """For all that a notice needs once it was read."""
 
-_PROBE = 2.0  # seconds for each part of /readyz
+_PROBE = 2.0  # seconds for each part of /readyz, at most
 _AT_A_TIME = 10  # notices worked at: fewer than the database has connections for
 
 Result = TypeVar("Result")
@@ -108,7 +108,7 @@ def create_app(
     client = LazyClient(client_factory)
     notices = Notices(SOURCE, database, keyring, client)
     places = asyncio.Semaphore(_AT_A_TIME)
-    readiness = _Readiness(database, client)
+    readiness = _Readiness(database, client, min(_PROBE, answer_seconds))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -134,7 +134,7 @@ def create_app(
         """A notice about a deposit, signed by Standard Webhooks. Repeat it until it is answered 202."""
         address = request.client.host if request.client else ""
         rates.call(address)
-        check_media(request.headers)
+        check_announced(request.headers)
         body = await read_body(request, seconds=body_seconds)
         if not verifier.verifies(body, request.headers):
             raise Refusal(Code.NOT_AUTHENTIC, "the signature does not hold, or its time is not now")
@@ -230,9 +230,10 @@ def _forget(task: asyncio.Task[Any]) -> None:
 class _Readiness:
     """Looks whether the services answer: once for all who ask meanwhile, so that asking costs them little."""
 
-    def __init__(self, database: Database, client: LazyClient) -> None:
+    def __init__(self, database: Database, client: LazyClient, seconds: float) -> None:
         self._database = database
         self._client = client
+        self._seconds = seconds
         self._look: asyncio.Task[Readiness] | None = None
         self._one_connection = asyncio.Lock()
 
@@ -242,7 +243,9 @@ class _Readiness:
         return await asyncio.shield(self._look)
 
     async def _looked(self) -> Readiness:
-        database, temporal = await asyncio.gather(_state(self._revision()), _state(self._namespace()))
+        database, temporal = await asyncio.gather(
+            self._state(self._revision()), self._state(self._namespace())
+        )
         return Readiness.model_validate({"database": database, "temporal": temporal})
 
     async def _revision(self) -> str:
@@ -252,14 +255,13 @@ class _Readiness:
     async def _namespace(self) -> str:
         connected = await self._client()
         request = DescribeNamespaceRequest(namespace=connected.namespace)
-        await connected.workflow_service.describe_namespace(request, timeout=timedelta(seconds=_PROBE))
+        await connected.workflow_service.describe_namespace(request, timeout=timedelta(seconds=self._seconds))
         return "ok"
 
-
-async def _state(probe: Coroutine[object, object, str]) -> str:
-    with suppress(Unreachable, RPCError):
-        return await _within(_PROBE, probe)
-    return "unreachable"
+    async def _state(self, probe: Coroutine[object, object, str]) -> str:
+        with suppress(Unreachable, RPCError):
+            return await _within(self._seconds, probe)
+        return "unreachable"
 
 
 # ── description ─────────────────────────────────────────────────────────────────────────────────────────

@@ -13,10 +13,19 @@ from typing import Any
 import httpx
 import uvicorn
 from fastapi import FastAPI
+from pydantic import SecretStr
 from standardwebhooks import Webhook
+from temporalio.client import Client
 
+from records.database import Database
 from runtime.embedded.processes import free_port
+from runtime.errors import Unreachable
+from runtime.keys import Keyring
+from runtime.plugin import kaiji_plugin
 from starter import connections
+from starter.errands import ClientSource
+from starter.gateway import create_app
+from starter.rates import Limits
 
 PAYER = "ミホン ハナコ"
 
@@ -85,6 +94,26 @@ class PaymentSystem:
         headers = {"content-type": content_type} | headers
         return await self.client.post("/webhooks/deposits", content=body, headers=headers)
 
+    async def insist(self, body: bytes, headers: dict[str, str]) -> httpx.Response:
+        """Send a notice again and again while the answer is to repeat it."""
+        while (answer := await self.send(body, headers)).status_code in (429, 503):
+            assert int(answer.headers["retry-after"]) > 0
+            await asyncio.sleep(0.2)
+        return answer
+
+    async def raw(self, *parts: bytes, pause: float = 0.0) -> bytes:
+        """Send bytes over a connection of their own; what came back before it was closed."""
+        address = self.client.base_url
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        try:
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+                await asyncio.sleep(pause)
+            return await asyncio.wait_for(reader.read(), 20)
+        finally:
+            writer.close()
+
 
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
@@ -106,3 +135,40 @@ async def served(app: FastAPI, proxies: Sequence[str] = ()) -> AsyncIterator[Pay
     finally:
         server.should_exit = True
         await task
+
+
+@asynccontextmanager
+async def gateway(
+    url: str,
+    keyring: Keyring,
+    client: ClientSource,
+    *secrets: str,
+    limits: Limits = Limits(),
+    answer_seconds: float = 4.5,
+    body_seconds: float = 10,
+) -> AsyncIterator[PaymentSystem]:
+    """A gateway on this database and Temporal, and somebody to talk to it."""
+    app = create_app(
+        Database(url, keyring),
+        keyring,
+        client,
+        [SecretStr(secret) for secret in secrets or (SECRET,)],
+        limits=limits,
+        answer_seconds=answer_seconds,
+        body_seconds=body_seconds,
+    )
+    async with served(app) as payment_system:
+        yield payment_system
+
+
+async def connected(address: str, keyring: Keyring) -> Client:
+    """A client, or ``Unreachable`` at once."""
+    try:
+        return await Client.connect(address, plugins=[kaiji_plugin(keyring, "default")])
+    except RuntimeError:
+        raise Unreachable("Temporal", "it is down") from None
+
+
+async def nowhere() -> Client:
+    """A Temporal that is never there."""
+    raise Unreachable("Temporal", "it is down")
