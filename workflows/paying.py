@@ -1,7 +1,10 @@
 """What reaches a request about money: word that the ledger changed, and a wish for a receipt (§5(2)(6))."""
 
+from typing import NoReturn
+
 from temporalio import workflow
 
+from activities.invoicing import InvoicingActivities
 from policy import roles
 from policy.refusals import Code
 from policy.vocabulary import LetterKind, RecordClass
@@ -25,6 +28,10 @@ class Paying(Acting):
     async def send_receipt(self, act: SendReceipt) -> Acknowledged:
         """Who paid asks for a receipt of the fee; it goes out by mail, as often as it is asked for."""
         async with self.acting(roles.Act.SEND_RECEIPT, act, self._check_receipt):
+            summary = "Read from the ledger what was paid"
+            paid = await self.look(InvoicingActivities.read_payments, self.case.request_id, summary)
+            if not paid.paid:  # taken back just now: word of it is on its way
+                _refuse_receipt()
             await self.send(self.letter(LetterKind.RECEIPT), "§5(2)(6)")
         return self.acknowledged()
 
@@ -34,9 +41,11 @@ class Paying(Acting):
 
     def _check_receipt(self) -> None:
         if self.case.invoice is None or not self.case.payments.paid:
-            refuse(
-                Code.NOTHING_PAID, "no fee of this request is paid: there is nothing to receipt", "§5(2)(6)"
-            )
+            _refuse_receipt()
         kept = {record.record_class: record.destroyed_on is None for record in self.case.records}
         if not kept.get(RecordClass.PAYMENT_RECORDS, True) or not kept.get(RecordClass.REQUEST_FILE, True):
             refuse(Code.ENDED, "the records of this payment are destroyed")
+
+
+def _refuse_receipt() -> NoReturn:
+    refuse(Code.NOTHING_PAID, "no fee of this request is paid: there is no receipt for it", "§5(2)(6)")
