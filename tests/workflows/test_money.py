@@ -151,7 +151,7 @@ async def test_a_clerk_is_reminded_of_a_deposit_in_suspense_until_it_is_taken_ba
         assert (await money.status()).reminders == reminders
     await money.cancel()
     assert (await money.status()).state == "cancelled"
-    assert await stands(money) == (DepositState.CANCELLED, None, Suspense.UNIDENTIFIED)
+    assert await stands(money) == (DepositState.CANCELLED, None, None)
 
 
 @course
