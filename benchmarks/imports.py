@@ -1,4 +1,6 @@
-"""How fast a bank's file gets into the ledger, and in how much memory: `make bench-imports`.
+"""How fast a bank's file gets into the ledger, and in how much memory.
+
+    python -m benchmarks.imports [--counts 1000 100000] [--payers 100000]
 
 The whole command is measured, as a process of its own on a real PostgreSQL: the file is checked, recorded and
 matched. Nobody is told meanwhile, for no Temporal is there: what is measured is the ledger.
