@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import date
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from pydantic import ValidationError
@@ -14,7 +14,7 @@ from policy.refusals import Code, Refusal
 from records import audit, errands, ledger, refunds, staff
 from records.database import Database
 from records.ledger import DepositState, Match, Suspense
-from records.refunds import PaidLine, RefundRow, RefundState
+from records.refunds import FileKind, PaidLine, RefundRow, RefundState
 from records.tables import vault
 from runtime.keys import Keyring
 from tests.records.money import ACCOUNT, ON, REFERENCE, balanced, bank, invoice, propose_refund, record
@@ -238,6 +238,54 @@ async def test_two_lines_alike_pay_two_refunds_alike(db: Database, keyring: Keyr
     assert [await pay(db, line) for line in lines] == [["RF-2018-000001"], ["RF-2018-000002"], []]
 
 
+async def test_a_refund_paid_by_hand_is_the_one_a_later_line_shows(db: Database, keyring: Keyring) -> None:
+    await record(db, keyring, bank("B1"), bank("B2"))
+    for deposit_id in ("B1", "B2"):
+        await approve(db, (await propose(db, deposit_id)).number)
+    async with db.begin() as conn:
+        with pytest.raises(Refusal) as caught:
+            await refunds.record_paid(conn, "RF-2018-000001", by="accounts-1", on=date(2018, 12, 7))
+        assert caught.value.code is Code.REFUND_STATE
+    await write(db)
+    async with db.begin() as conn:
+        with pytest.raises(Refusal) as caught:
+            await refunds.record_paid(conn, "RF-2018-000001", by="accounts-1", on=date(2018, 12, 5))
+        assert caught.value.code is Code.MALFORMED
+        for _ in range(2):
+            paid = await refunds.record_paid(conn, "RF-2018-000001", by="accounts-1", on=date(2018, 12, 7))
+            assert (paid.state, paid.paid_on) == (RefundState.PAID, date(2018, 12, 7))
+    lines = [PaidLine(key, date(2018, 12, 8), 5400, account="1234567") for key in ("l1", "l2", "l3", "l1")]
+    marked = [await pay(db, line) for line in lines]
+    assert marked == [["RF-2018-000001"], ["RF-2018-000002"], [], ["RF-2018-000001"]]
+
+
+async def test_another_currency_is_listed_but_in_no_transfer_file(db: Database, keyring: Keyring) -> None:
+    await record(db, keyring, bank("B1", 300), bank("B2", 300, currency="USD"))
+    for deposit_id in ("B1", "B2"):
+        await approve(db, (await propose(db, deposit_id)).number)
+
+    async def write_dollars(kind: FileKind, numbers: list[str] | None = None) -> refunds.FileRow | None:
+        async with db.begin() as conn:
+            return await refunds.write_file(
+                conn, kind=kind, by="accounts-1", on=ON, pay_on=ON, currency="USD", numbers=numbers
+            )
+
+    refused: list[tuple[FileKind, list[str] | None, Code]] = [
+        ("zengin", None, Code.MALFORMED),
+        ("list", ["RF-2018-000001"], Code.REFUND_STATE),
+        ("list", ["RF-2018-000009"], Code.UNKNOWN_REFUND),
+    ]
+    for kind, numbers, code in refused:
+        with pytest.raises(Refusal) as caught:
+            await write_dollars(kind, numbers)
+        assert caught.value.code is code
+    file = await write_dollars("list")
+    assert file is not None
+    assert (file.refunds, file.currency, file.total) == (("RF-2018-000002",), "USD", 300)
+    assert await pay(db, PaidLine("l1", ON, 300, account="1234567")) == []
+    assert await pay(db, PaidLine("l2", ON, 300, file_id=file.id)) == []
+
+
 async def test_a_refund_that_comes_back_waits_again(db: Database, keyring: Keyring) -> None:
     await record(db, keyring, bank("B1"))
     number = (await propose(db)).number
@@ -326,7 +374,7 @@ async def test_only_an_account_sealed_for_this_deposit_is_refunded_to(db: Databa
         payer = await conn.scalar(
             select(vault.c.id).where(vault.c.case_id == "deposit/zengin/B1", vault.c.label == "deposit")
         )
-        for account_id in (ids[3], payer, uuid4()):
+        for account_id in (ids[3], UUID(str(payer)), uuid4()):
             with pytest.raises(Refusal) as caught:
                 await refunds.propose(
                     conn, "zengin", "B1", account_id=account_id, by="accounts-1", on=ON, key="1"
