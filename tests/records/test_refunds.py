@@ -120,20 +120,19 @@ async def test_nobody_approves_their_own_proposal_or_acts_outside_their_role(
     await record(db, keyring, bank("B1"))
     number = (await propose(db, amount=400)).number
     async with db.begin() as conn:
-        on = {"on": ON}
         cases = [
-            (refunds.approve(conn, number, by="accounts-1", **on), Code.SAME_PERSON),
-            (refunds.approve(conn, number, by="officer-1", **on), Code.WRONG_ROLE),
-            (refunds.approve(conn, number, by="nobody-1", **on), Code.UNKNOWN_STAFF),
-            (refunds.approve(conn, "RF-2018-000009", by="manager-1", **on), Code.UNKNOWN_REFUND),
-            (refunds.reject(conn, number, by="auditor-1", **on), Code.WRONG_ROLE),
-            (refunds.came_back(conn, number, by="accounts-1", **on), Code.REFUND_STATE),
-            (refunds.write_file(conn, kind="list", by="manager-1", pay_on=ON, **on), Code.WRONG_ROLE),
+            (refunds.approve(conn, number, by="accounts-1", on=ON), Code.SAME_PERSON),
+            (refunds.approve(conn, number, by="officer-1", on=ON), Code.WRONG_ROLE),
+            (refunds.approve(conn, number, by="nobody-1", on=ON), Code.UNKNOWN_STAFF),
+            (refunds.approve(conn, "RF-2018-000009", by="manager-1", on=ON), Code.UNKNOWN_REFUND),
+            (refunds.reject(conn, number, by="auditor-1", on=ON), Code.WRONG_ROLE),
+            (refunds.came_back(conn, number, by="accounts-1", on=ON), Code.REFUND_STATE),
+            (refunds.write_file(conn, kind="list", by="manager-1", pay_on=ON, on=ON), Code.WRONG_ROLE),
             (
-                refunds.write_file(conn, kind="list", by="accounts-1", pay_on=ON, numbers=[number], **on),
+                refunds.write_file(conn, kind="list", by="accounts-1", pay_on=ON, numbers=[number], on=ON),
                 Code.REFUND_STATE,
             ),
-            (refunds.accept_file(conn, "RT-2018-000001", by="accounts-1", **on), Code.UNKNOWN_REFUND),
+            (refunds.accept_file(conn, "RT-2018-000001", by="accounts-1", on=ON), Code.UNKNOWN_REFUND),
         ]
         for act, code in cases:
             with pytest.raises(Refusal) as caught:
