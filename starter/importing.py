@@ -20,6 +20,7 @@ from uuid import uuid4
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.acting import acting
+from policy.refusals import Code, Refusal
 from policy.roles import Act
 from records import errands, import_log
 from records.bank_lines import BankDeposit, Outcome, Recorded, Seen
@@ -32,8 +33,9 @@ from runtime.errors import Unreachable
 from runtime.keys import Keyring
 from starter import bank
 from starter.bank import BankDeposit as BankLine
-from starter.bank import BankFile, Movement
+from starter.bank import BankFile, BankFileRefused, Movement
 from starter.bank.detect import Format
+from starter.bank.digest import digest_of
 from starter.bank.findings import Findings
 from starter.errands import ClientSource, Errands
 
@@ -95,7 +97,9 @@ class Importing:
         return file
 
     async def run(self, file: BankFile, advance: Advance) -> Imported:
-        """Record and match all of a checked file. Raises ``Unreachable``: imported again, it goes on."""
+        """Record and match all of a checked file. Raises ``Unreachable``: imported again, it goes on; and
+        ``Refusal`` (bank_file_refused) for a file that is written to meanwhile, which stays unfinished.
+        """
         id = self._id(file)
         async with self._acting(id) as conn:
             begun = await import_log.begin(
@@ -108,6 +112,8 @@ class Importing:
                 await import_log.add(conn, id, recorded)
             result += recorded
             advance(len(part))
+        if digest_of(file.content.source) != file.digest:
+            raise _changed()
         async with self._acting(id) as conn:
             stands = await import_log.finish(conn, id, by=self._by, on=self._today)
         return Imported(stands, result, was_finished=begun.finished_on is not None)
@@ -148,7 +154,7 @@ class Importing:
         """
         others = False
         part: list[BankLine] = []
-        for line in file.lines(self._fingerprint):
+        for line in self._lines(file):
             if line.movement not in _ARRIVED:
                 others = True
                 continue
@@ -161,9 +167,15 @@ class Importing:
         if others:
             yield from self._others(file)
 
+    def _lines(self, file: BankFile) -> Iterator[BankLine]:
+        try:
+            yield from file.lines(self._fingerprint)
+        except BankFileRefused:
+            raise _changed() from None
+
     def _others(self, file: BankFile) -> Iterator[list[BankLine]]:
         part: list[BankLine] = []
-        for line in file.lines(self._fingerprint):
+        for line in self._lines(file):
             if line.movement is Movement.TAKEN_BACK:
                 yield [line]  # it locks what the deposit paid for: more than one at once could lock crosswise
             elif line.movement not in _ARRIVED:
@@ -226,6 +238,14 @@ def _check_amounts(lines: Iterable[BankLine]) -> None:
             why = f"transaction {number} is {line.currency} {line.amount:f}: only whole units are kept here"
             findings.add(0, 0, "Amt", why)
     findings.refuse()
+
+
+def _changed() -> Refusal:
+    return Refusal(
+        Code.BANK_FILE_REFUSED,
+        "the file was written to while it was imported: what was recorded by then stands, as `kaiji deposits "
+        "imports` shows; import the file as the bank sent it",
+    )
 
 
 def _deposit(line: BankLine) -> BankDeposit:

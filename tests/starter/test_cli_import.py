@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import func, select
 
 from policy.checkdigits import payment_reference
+from policy.refusals import Refusal
 from records import allocations, audit, import_log, ledger, staff
 from records.database import Database
 from records.tables import metadata
@@ -23,7 +24,7 @@ from runtime.embedded.temporal_server import TemporalServer
 from runtime.keys import Keyring
 from runtime.stackfile import StackFile
 from starter.cli.main import run
-from starter.importing import Importing
+from starter.importing import BLOCK, Importing
 from tests.records.material import open_request
 from tests.records.money import issue
 from tests.starter.bank import bytes_of
@@ -179,6 +180,22 @@ async def test_what_is_no_file_is_refused_at_once(desk: Desk) -> None:
         file.writestr("notice.txt", notice(*transfers(1)))
     ran = await desk.run("deposits", "import", desk.file(archive.getvalue()), *BY)
     assert (ran.status, "unpack" in json.dumps(ran.document)) == (2, True)
+
+
+@pytest.mark.parametrize("place", [BLOCK + 50, 60])
+async def test_a_file_that_changes_meanwhile_is_not_finished(desk: Desk, place: int) -> None:
+    content = notice(*transfers(BLOCK + 100))
+    stream = io.BytesIO(content)
+    importing = Importing(desk.database, desk.keyring, by="accounts-1", today=TODAY)
+    file = await importing.check(stream)
+
+    def change(_: int) -> None:  # an amount, after the first block
+        stream.getbuffer()[place * 202 + 28] = ord("X" if place > BLOCK else "9")
+
+    with pytest.raises(Refusal, match="written to"):
+        await importing.run(file, change)
+    (begun,) = (await desk.do("deposits", "imports"))["imports"]
+    assert begun["finished_on"] is None
 
 
 async def test_only_accounts_import_and_the_attempt_of_others_stays(desk: Desk) -> None:
