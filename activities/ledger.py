@@ -85,12 +85,13 @@ class LedgerActivities:
 
 
 def _match(found: ledger.DepositRow) -> DepositMatch:
-    suspense = pack_in_force(found.moved_on).deadlines.suspense
+    since = found.waits_since or found.moved_on
+    suspense = pack_in_force(since).deadlines.suspense
     return DepositMatch(
         state=found.state.value,
         request_id=found.request_id,
         suspense_reason=found.suspense_reason,
         requests=found.requests,
-        due_on=found.moved_on + timedelta(days=suspense.days),
+        due_on=since + timedelta(days=suspense.days),
         remind_every=suspense.reminder_after_days,
     )

@@ -58,7 +58,7 @@ def due_on(deposit: DepositRow) -> date | None:
     """The last day on which what waits of a deposit is cleared in time; None where nothing waits."""
     if deposit.state not in _WAITS:
         return None
-    since = deposit.waits_since or deposit.day
+    since = deposit.waits_since or deposit.moved_on
     return since + timedelta(days=pack_in_force(since).deadlines.suspense.days)
 
 
