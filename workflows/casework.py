@@ -17,7 +17,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 from activities.invoicing import InvoicingActivities
 from activities.mailing import MailingActivities
-from activities.messages import CancelOrder, LetterOrder
+from activities.messages import CancelOrder, LetterOrder, LetterQueued
 from policy.calendar import end_of_day, start_of_day, today_in_tokyo
 from policy.clock import due_on, switch
 from policy.vocabulary import ANSWERS, LetterKind, LetterState, Outcome, Phase
@@ -313,7 +313,11 @@ class Casework:
         order = letter.model_copy(update={"key": self.letter_key(letter.kind, about), "on": self.today})
         summary = f"Render the {explanation.words(letter.kind)} letter and queue it for the mail room"
         queued = await self.do(MailingActivities.queue_letter, order, summary, LONG_TRY)
-        self.list_letter(queued.letter_id, letter.kind)
+        return self.take_down(queued, letter.kind, clause)
+
+    def take_down(self, queued: LetterQueued, kind: LetterKind, clause: str) -> str:
+        """Write down that a letter was queued, and return its id."""
+        self.list_letter(queued.letter_id, kind)
         if queued.cancelled:
             self.case.update_letter(queued.letter_id, state=LetterState.CANCELLED, ended_on=self.today)
         self.note("letter_queued", clause=clause, ref=queued.letter_id)

@@ -1,16 +1,14 @@
 """What reaches a request about money: word that the ledger changed, and a wish for a receipt (§5(2)(6))."""
 
-from typing import NoReturn
-
 from temporalio import workflow
 
-from activities.invoicing import InvoicingActivities
+from activities.mailing import MailingActivities
 from policy import roles
 from policy.refusals import Code
 from policy.vocabulary import LetterKind, RecordClass
 from workflows.acting import Acting
 from workflows.messages import Acknowledged, PaymentReceived, SendReceipt
-from workflows.recording import refuse
+from workflows.recording import record, refuse
 
 
 class Paying(Acting):
@@ -28,11 +26,11 @@ class Paying(Acting):
     async def send_receipt(self, act: SendReceipt) -> Acknowledged:
         """Who paid asks for a receipt of the fee; it goes out by mail, as often as it is asked for."""
         async with self.acting(roles.Act.SEND_RECEIPT, act, self._check_receipt):
-            summary = "Read from the ledger what was paid"
-            paid = await self.look(InvoicingActivities.read_payments, self.case.request_id, summary)
-            if not paid.paid:  # taken back just now: word of it is on its way
-                _refuse_receipt()
-            await self.send(self.letter(LetterKind.RECEIPT), "§5(2)(6)")
+            # refused by the ledger where the bank has just taken the fee back: word of it is on its way
+            key = self.letter_key(LetterKind.RECEIPT)
+            order = self.letter(LetterKind.RECEIPT).model_copy(update={"key": key})
+            queued = await record(MailingActivities.queue_letter, order)
+            self.take_down(queued, LetterKind.RECEIPT, "§5(2)(6)")
         return self.acknowledged()
 
     @send_receipt.validator
@@ -41,11 +39,7 @@ class Paying(Acting):
 
     def _check_receipt(self) -> None:
         if self.case.invoice is None or not self.case.payments.paid:
-            _refuse_receipt()
+            refuse(Code.NOTHING_PAID, "no fee of this request is paid: there is no receipt", "§5(2)(6)")
         kept = {record.record_class: record.destroyed_on is None for record in self.case.records}
         if not kept.get(RecordClass.PAYMENT_RECORDS, True) or not kept.get(RecordClass.REQUEST_FILE, True):
             refuse(Code.ENDED, "the records of this payment are destroyed")
-
-
-def _refuse_receipt() -> NoReturn:
-    refuse(Code.NOTHING_PAID, "no fee of this request is paid: there is no receipt for it", "§5(2)(6)")

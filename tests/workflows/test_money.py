@@ -269,6 +269,16 @@ async def test_a_receipt_goes_to_who_paid_and_asked_for_it(world: World) -> None
     assert (await case.standing_letters()).count("receipt") == 2
 
 
+async def test_there_is_no_receipt_for_what_was_just_taken_back(world: World) -> None:
+    case = await invoiced(world)
+    money = await case.pay(5400)
+    await world.record_untold("cancelled", money)
+    with refused(Code.NOTHING_PAID):
+        await case.receipt()
+    await case.idle()  # by now it is told
+    assert (await case.status()).phase is Phase.AWAITING_PAYMENT
+
+
 @course
 async def test_no_fee_is_kept_for_what_is_refused(world: World) -> None:
     case = await world.open(services=(SERVICE, OTHER_SERVICE))

@@ -221,18 +221,23 @@ class World:
     async def match_untold(self, amount: int, reference: str) -> None:
         """A deposit is in the ledger and matched, but no word of it has reached its request yet."""
         money = Money(self, f"D{self.number()}", "webhook", amount, reference)
-        body = money.notice("settled")
+        await self.record_untold("settled", money)
+        async with self.database.begin() as conn:
+            await ledger.match(conn, money.source, money.id)
+
+    async def record_untold(self, type: str, money: "Money") -> None:
+        """The ledger knows of a notice, and nobody was told yet."""
+        body = money.notice(type)
         async with self.database.begin() as conn:
             await ledger.record_notice(
                 conn,
                 self.database.vault,
                 self.keyring,
                 source=money.source,
-                webhook_id=money.id,
+                webhook_id=f"{money.id}/{type}/untold",
                 body=body,
                 notice=parse_notice(body),
             )
-            await ledger.match(conn, money.source, money.id)
 
     async def deposit(
         self, amount: int, reference: str = "", *, source: str = "webhook", currency: str = "JPY"
