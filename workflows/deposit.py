@@ -120,7 +120,7 @@ class Deposit:
     @workflow.update
     async def assign(self, act: AssignDeposit) -> DepositStatus:
         """An accounts clerk says which request this deposit belongs to."""
-        self._check_suspense("assigned")
+        self._check_suspense("assigned", Code.DEPOSIT_NOT_ASSIGNABLE)
         self.match = await record(
             LedgerActivities.assign_deposit,
             Assignment(
@@ -137,12 +137,12 @@ class Deposit:
 
     @assign.validator
     def _validate_assign(self, act: AssignDeposit) -> None:
-        self._check_suspense("assigned")
+        self._check_suspense("assigned", Code.DEPOSIT_NOT_ASSIGNABLE)
 
     @workflow.update
     async def refund(self, act: RefundDeposit) -> DepositStatus:
         """An accounts clerk proposes to give back what is left of it; another person approves that."""
-        self._check_suspense("given back")
+        self._check_suspense("given back", Code.NOT_REFUNDABLE)
         proposed = await record(
             LedgerActivities.propose_refund,
             RefundToPropose(
@@ -160,14 +160,11 @@ class Deposit:
 
     @refund.validator
     def _validate_refund(self, act: RefundDeposit) -> None:
-        self._check_suspense("given back")
+        self._check_suspense("given back", Code.NOT_REFUNDABLE)
 
-    def _check_suspense(self, done: str) -> None:
+    def _check_suspense(self, done: str, code: Code) -> None:
         if self.match.state != "suspense":
-            refuse(
-                Code.DEPOSIT_NOT_ASSIGNABLE,
-                f"the deposit is {self.match.state}: only one in suspense is {done}",
-            )
+            refuse(code, f"the deposit is {self.match.state}: only one in suspense is {done}")
 
     @workflow.query
     def status(self) -> DepositStatus:
