@@ -160,11 +160,10 @@ async def _alike(
         .group_by(allocations.c.source, allocations.c.deposit_id)
         .subquery()
     )
+    kinds = select(func.jsonb_object_keys(rows.tellings)).correlate(deposit_rows).scalar_subquery()
     columns = (
         rows.source,
-        func.array(
-            select(func.jsonb_object_keys(rows.tellings)).scalar_subquery(), type_=ARRAY(String)
-        ).label("tellings"),
+        func.array(kinds, type_=ARRAY(String)).label("tellings"),
         rows.value_date,
         rows.amount,
         rows.currency,
