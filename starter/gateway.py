@@ -38,7 +38,7 @@ from starter.codec_server import codec_router
 from starter.connections import config
 from starter.errands import ClientSource
 from starter.notices import Notices
-from starter.rates import Limits, Rates
+from starter.rates import Limits, Rates, TooMany
 from starter.replies import ERRORS, install_replies
 from starter.webhooks import (
     BODY_SECONDS,
@@ -107,7 +107,7 @@ def create_app(
     rates = Rates(limits)
     client = LazyClient(client_factory)
     notices = Notices(SOURCE, database, keyring, client)
-    places = asyncio.Semaphore(_AT_A_TIME)
+    places = _Places(answer_seconds / 3)
     readiness = _Readiness(database, client, min(_PROBE, answer_seconds))
 
     @asynccontextmanager
@@ -116,7 +116,7 @@ def create_app(
         await database.dispose()
 
     async def take(webhook_id: str, body: bytes, notice: DepositNotice) -> None:
-        async with places:
+        async with places.one():
             await notices.take(webhook_id, body, notice)
 
     app = FastAPI(
@@ -201,6 +201,34 @@ def _app(settings: Settings) -> FastAPI:
 
 
 # ── time limits ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Places:
+    """So many notices are worked at together. Others wait for ``seconds``, which leaves enough of the budget
+    for the work, and are then told to come again: a burst is worked off and does not choke on itself.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._free = asyncio.Semaphore(_AT_A_TIME)
+        self._seconds = seconds
+        self._done = 0
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """A place. Raises ``TooMany`` where others had theirs meanwhile, ``Unreachable`` where none had."""
+        before = self._done
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._free.acquire()
+        except TimeoutError:
+            if self._done > before:
+                raise TooMany(self._seconds) from None
+            raise Unreachable("database or Temporal", "notices are being worked at and none ends") from None
+        try:
+            yield
+            self._done += 1
+        finally:
+            self._free.release()
 
 
 _abandoned: set[asyncio.Task[Any]] = set()

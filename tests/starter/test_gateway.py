@@ -119,8 +119,8 @@ async def test_the_same_notice_two_hundred_times_at_once_counts_once(
     deposit_id = new_deposit_id()
     body = encoded(notice(deposit_id))
     headers = signature(body)
-    answers = await asyncio.gather(*(payment_system.insist(body, headers) for _ in range(200)))
-    assert {(answer.status_code, answer.content) for answer in answers} == {(202, answers[0].content)}
+    statuses = await asyncio.gather(*(payment_system.insist_raw(body, headers) for _ in range(200)))
+    assert set(statuses) == {202}
     assert await runs_of(client, deposit_id) == 1
     assert await everything_kept(database) == [1, 1, 1, 1, 1]
 
