@@ -121,7 +121,7 @@ async def register_search_attributes(client: Client) -> None:
 async def run(settings: Settings) -> None:
     """Work until told to stop. Waits for Temporal and the database as long as they are out of reach."""
     keyring = Keyring.from_settings(settings)
-    database = Database(settings.database(), keyring)
+    database = Database(settings.database(), keyring, settings.destruction_log_file)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -130,6 +130,8 @@ async def run(settings: Settings) -> None:
         health = await exits.enter_async_context(Health(settings.health_host, settings.health_port))
         client = await _reach(settings, keyring, stop)
         if client is None:
+            return
+        if not await _reapply_destructions(database, stop):
             return
         await register_search_attributes(client)
         worker = create_worker(client, database, keyring, virtual_accounts=settings.virtual_accounts)
@@ -157,6 +159,22 @@ async def run_errands(database: Database, client: Client, stop: asyncio.Event) -
         if not done:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), timeout=ERRANDS_EVERY.total_seconds())
+
+
+async def _reapply_destructions(database: Database, stop: asyncio.Event) -> bool:
+    """Destroy again what a restore brought back, before anything is worked on; False when told to stop."""
+    while not stop.is_set():
+        try:
+            done = await database.reapply_destructions()
+        except Unreachable as error:
+            log.warning("waiting for the database", hint=error.hint)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), timeout=2)
+            continue
+        if done.came_back:
+            log.warning("destroyed again what a restore had brought back", cases=len(done.came_back))
+        return True
+    return False
 
 
 async def _reach(settings: Settings, keyring: Keyring, stop: asyncio.Event) -> Client | None:

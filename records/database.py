@@ -4,13 +4,18 @@ PostgreSQL through psycopg, whatever the address calls its driver. Statements' v
 logs.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from uuid import UUID
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, TimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from records import destruction_log
+from records.destruction_log import LogFile, Reapplied
 from records.vault import Vault
 from runtime.errors import Misconfigured, Unreachable
 from runtime.keys import Keyring
@@ -22,8 +27,10 @@ _POSTGRES = ("postgresql", "postgres")
 class Database:
     """The case file of an installation: transactions, and the vault that opens what is sealed in it."""
 
-    def __init__(self, url: str, keyring: Keyring) -> None:
-        """Nothing is connected yet. Raises ``Misconfigured`` for an address that is not PostgreSQL's."""
+    def __init__(self, url: str, keyring: Keyring, log_file: Path | None = None) -> None:
+        """Nothing is connected yet. What is destroyed is also written down in ``log_file``.
+
+        Raises ``Misconfigured`` for an address that is not PostgreSQL's."""
         self._url = psycopg_url(url)
         self._engine = create_async_engine(
             self._url,
@@ -36,6 +43,7 @@ class Database:
             connect_args={"connect_timeout": CONNECT_SECONDS},
         )
         self.vault = Vault(keyring)
+        self.destruction_file = LogFile(log_file) if log_file else None
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
@@ -46,7 +54,27 @@ class Database:
         """
         with out_of_reach(self._url):
             async with self._engine.begin() as conn:
+                destruction_log.take_pending(conn)  # of a transaction that was rolled back
                 yield conn
+                destroyed = destruction_log.take_pending(conn)
+            if destroyed and self.destruction_file:
+                await self._write_down(self.destruction_file, destroyed)
+
+    async def reapply_destructions(self) -> Reapplied:
+        """Destroy again what a restore has brought back; see ``destruction_log.reapply``.
+
+        Raises ``Misconfigured`` without a file of the log, ``DamagedLog`` and ``Unreachable``.
+        """
+        if self.destruction_file is None:
+            raise Misconfigured("there is no file of the destruction log: set KAIJI_DESTRUCTION_LOG")
+        async with self.begin() as conn:
+            return await destruction_log.reapply(conn, self.destruction_file)
+
+    async def _write_down(self, file: LogFile, ids: list[UUID]) -> None:
+        """Read back what was really committed: a savepoint may have taken some of it back."""
+        async with self._engine.begin() as conn:
+            entries = await destruction_log.read(conn, ids)
+        await asyncio.to_thread(file.append, entries.values())
 
     async def dispose(self) -> None:
         """Close every connection of the pool."""

@@ -205,7 +205,7 @@ async def rewrite(
 
 async def destroy(conn: AsyncConnection, vault: Vault, subject_id: UUID) -> None:
     """Destroy all that a service holds of a person, with its key and its rows; nothing where that is done."""
-    await vault.destroy(conn, _case(subject_id), RECORD_CLASS)
+    await vault.destroy(conn, _case(subject_id), RECORD_CLASS, rule="deleted at a request")
 
 
 async def exists(conn: AsyncConnection, subject_id: UUID) -> bool:
@@ -237,7 +237,7 @@ async def _replace(
     """Destroy what was held, and its row with it, and write both anew."""
     row = (await conn.execute(select(*_KEPT).where(holding_subjects.c.id == subject_id))).one()
     stops = await marks.stops(conn, subject_id)
-    await vault.destroy(conn, _case(subject_id), RECORD_CLASS)
+    await vault.destroy(conn, _case(subject_id), RECORD_CLASS, rule="replaced by what is held now")
     await _write(conn, vault, {**row._mapping, **(indexes or {})}, person, categories)
     for recipient, stopped_on in stops.items():
         await marks.mark(conn, subject_id, ChangeAction.STOP_THIRD_PARTY_PROVISION, recipient, stopped_on)

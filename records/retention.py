@@ -138,7 +138,7 @@ async def destroy_class(
     counts: dict[str, int] = {}
     key_ids: list[UUID] = []
     for case in cases:
-        destruction = await sealed.destroy(conn, case, record_class)
+        destruction = await sealed.destroy(conn, case, record_class, rule=rule)
         key_ids += destruction.key_ids
         for label, count in destruction.counts.items():
             counts[label] = counts.get(label, 0) + count
@@ -205,7 +205,7 @@ async def destroy_deposits(
     """
     cases = await _delete_deposits(conn, deposits.c.moved_on < moved_before, {})
     for case in cases:
-        gone = await sealed.destroy(conn, case, RecordClass.PAYMENT_RECORDS)
+        gone = await sealed.destroy(conn, case, RecordClass.PAYMENT_RECORDS, rule=rule)
         await audit.append(
             conn,
             case,

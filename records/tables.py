@@ -541,3 +541,17 @@ certificates = Table(
     _now(),
     PrimaryKeyConstraint("request_id", "record_class"),
 )
+
+# ── the destruction log ───────────────────────────────────────────────────────────────────────────────────
+
+destructions = Table(
+    "destructions",  # also in a file outside the database, which a restore does not take back
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("case_id", String(128), nullable=False),
+    Column("record_class", String(32), nullable=False),
+    Column("key_ids", ARRAY(Uuid), nullable=False),
+    Column("rule", Text, nullable=False),
+    _now(),
+    Index(None, "case_id", "record_class"),
+)

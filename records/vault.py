@@ -27,6 +27,7 @@ from sqlalchemy import Row, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from records import destruction_log
 from records.encoding import joined
 from records.tables import certificates, data_keys, vault
 from runtime.keys import Keyring
@@ -155,8 +156,10 @@ class Vault:
         """Delete one sealed record, because another takes its place; its key goes with its class."""
         await conn.execute(delete(vault).where(vault.c.id == id))
 
-    async def destroy(self, conn: AsyncConnection, case_id: str, record_class: str) -> Destruction:
-        """Delete every sealed record and the key of a class of a case, when the caller commits (§1).
+    async def destroy(
+        self, conn: AsyncConnection, case_id: str, record_class: str, *, rule: str
+    ) -> Destruction:
+        """Delete every sealed record and the key of a class of a case, when the caller commits; logged (§1).
 
         The key goes first: that waits for whoever is sealing with it, whose record is then deleted too.
         """
@@ -173,6 +176,8 @@ class Vault:
             .cte("gone")
         )
         counts = await conn.execute(select(gone.c.label, func.count()).group_by(gone.c.label))
+        if key_ids:
+            await destruction_log.record(conn, case_id, record_class, key_ids, rule)
         return Destruction(counts=dict(counts.all()), key_ids=key_ids)
 
     async def rewrap(self, conn: AsyncConnection, limit: int = 500) -> int:

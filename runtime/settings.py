@@ -35,6 +35,8 @@ class Settings(BaseSettings):
     """The keyring's JSON itself, where secrets come as environment variables; wins over the file."""
     keyring_path: Path | None = None
     """The keyring's file; HOME/keyring.json unless set."""
+    destruction_log: Path | None = None
+    """The file that no restore of the database takes back; HOME/destructions.log unless set."""
     virtual_accounts: Annotated[tuple[str, ...], NoDecode] = ()
     """The bank's pool of accounts for one invoice each, separated by spaces: 7 digits, with the branch's code
     before them 10, with bank and branch 14; hyphens as one likes."""
@@ -90,6 +92,10 @@ class Settings(BaseSettings):
     @property
     def keyring_file(self) -> Path:
         return self.keyring_path or self.home / "keyring.json"
+
+    @property
+    def destruction_log_file(self) -> Path:
+        return self.destruction_log or self.home / "destructions.log"
 
     @property
     def packs_folder(self) -> Path:

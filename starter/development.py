@@ -41,7 +41,7 @@ async def development_stack(settings: Settings) -> AsyncIterator[Stack]:
             await exits.enter_async_context(stack)
         except HomeInUse as error:
             raise Refusal(Code.HOME_IN_USE, str(error)) from None
-        await _seed(stack.info.database, Keyring.from_settings(settings))
+        await _seed(settings, stack.info.database)
         yield stack
 
 
@@ -78,9 +78,11 @@ def _search_attributes() -> dict[str, str]:
     }
 
 
-async def _seed(url: str, keyring: Keyring) -> None:
-    database = Database(url, keyring)
+async def _seed(settings: Settings, url: str) -> None:
+    keyring = Keyring.from_settings(settings)
+    database = Database(url, keyring, settings.destruction_log_file)
     try:
+        await database.reapply_destructions()
         async with database.begin() as conn:
             await staff.seed_development(conn)
             if not await holdings.count_by_service(conn):

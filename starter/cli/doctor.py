@@ -41,6 +41,7 @@ async def doctor(installation: Installation) -> Answer:
         ("keyring", _keyring),
         ("database", _database),
         ("migrations", _migrations),
+        ("destruction log", _destruction_log),
         ("Temporal", _temporal),
         ("search attributes", _search_attributes),
         ("worker", _worker),
@@ -130,6 +131,27 @@ async def _migrations(installation: Installation) -> Check:
     wanted = migrate.head()
     remedy = "bring the database up to date: `kaiji database upgrade`"
     return Check("migrations", has == wanted, f"revision {has or 'none'}, this program has {wanted}", remedy)
+
+
+async def _destruction_log(installation: Installation) -> Check:
+    from records import destruction_log
+
+    database = installation.database
+    file = destruction_log.LogFile(installation.settings.destruction_log_file)
+    async with database.begin() as conn:
+        try:
+            kept, known = file.read(), await destruction_log.read(conn)
+            back = await destruction_log.came_back(conn, file)
+        except destruction_log.DamagedLog as error:
+            return Check("destruction log", False, "damaged", str(error))
+        last = await destruction_log.last_applied_again(conn)
+    seen = f"{len(kept | known)} entries; destroyed again: {last.isoformat() if last else 'never'}"
+    if back:
+        seen = f"{seen}; {len(back)} case(s) came back"
+    elif kept.keys() != known.keys():
+        seen = f"{seen}; file and database differ by {len(kept.keys() ^ known.keys())}"
+    well = not back and kept.keys() == known.keys()
+    return Check("destruction log", well, seen, "start the worker anew: it destroys again what came back")
 
 
 async def _temporal(installation: Installation) -> Check:

@@ -127,7 +127,7 @@ async def test_each_deposit_has_a_key_of_its_own(db: Database, keyring: Keyring)
             "deposit/zengin/B1",
             "deposit/zengin/B2",
         }
-        await db.vault.destroy(conn, "deposit/zengin/B1", "payment_records")
+        await db.vault.destroy(conn, "deposit/zengin/B1", "payment_records", rule="test")
         left = await conn.scalar(select(deposits.c.content_id).where(deposits.c.deposit_id == "B2"))
         assert left is not None
         assert await db.vault.unseal(conn, left)
@@ -175,7 +175,7 @@ async def test_a_destroyed_deposit_is_known_for_ever_but_a_refused_attempt_is_no
         await audit.append(conn, "deposit/zengin/B2", actor="officer-1", act="refused")
         await conn.execute(errands.errands.delete())
         await conn.execute(deposits.delete())
-        await db.vault.destroy(conn, "deposit/zengin/B1", "payment_records")
+        await db.vault.destroy(conn, "deposit/zengin/B1", "payment_records", rule="test")
     found = await record(db, keyring, bank("B1"), bank("B2"))
     assert found == Recorded(new=1, repeated=1, suspense=1)
     async with db.begin() as conn:

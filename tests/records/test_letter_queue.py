@@ -285,7 +285,7 @@ async def test_the_reason_of_a_return_is_sealed(db: Database, request_id: str) -
 async def test_a_destroyed_letter_says_so(db: Database, request_id: str) -> None:
     await queue(db, request_id)
     async with db.begin() as conn:
-        await db.vault.destroy(conn, request_id, RecordClass.RESPONSE_CONTENT)
+        await db.vault.destroy(conn, request_id, RecordClass.RESPONSE_CONTENT, rule="test")
         with pytest.raises(Destroyed):
             await letters.pdf(conn, db.vault, f"{request_id}-L01")
 

@@ -173,14 +173,14 @@ async def test_destruction_reaches_one_class_of_one_case(db: Database) -> None:
             await db.vault.seal(conn, OTHER_CASE, CLASS, "scan", b"kept"),
         ]
         key_id = await conn.scalar(select(vault.c.key_id).where(vault.c.id == gone[0]))
-        destroyed = await db.vault.destroy(conn, CASE, CLASS)
+        destroyed = await db.vault.destroy(conn, CASE, CLASS, rule="test")
         assert destroyed.counts == {"scan": 2, "letter": 1}
         assert destroyed.key_ids == (key_id,)
         for id in gone:
             with pytest.raises(Destroyed):
                 await db.vault.unseal(conn, id)
         assert [await db.vault.unseal(conn, id) for id in kept] == [b"kept", b"kept"]
-        again = await db.vault.destroy(conn, CASE, CLASS)
+        again = await db.vault.destroy(conn, CASE, CLASS, rule="test")
         assert (again.counts, again.key_ids) == ({}, ())
 
 
@@ -206,7 +206,7 @@ async def test_destruction_waits_for_who_is_sealing_and_takes_that_too(db: Datab
     async def destroy() -> dict[str, int]:
         await sealing.wait()
         async with db.begin() as conn:
-            return (await db.vault.destroy(conn, CASE, CLASS)).counts
+            return (await db.vault.destroy(conn, CASE, CLASS, rule="test")).counts
 
     seals, destroys = asyncio.create_task(seal()), asyncio.create_task(destroy())
     await asyncio.sleep(0.2)

@@ -186,7 +186,9 @@ async def test_one_letter_without_words_keeps_no_other_back(room: MailRoom, tmp_
     lost, gone, kept = [await room.queue() for _ in range(3)]
     async with room.database.begin() as conn:
         queued = await letters.list_queued(conn)
-        await room.database.vault.destroy(conn, lost.rpartition("-")[0], RecordClass.RESPONSE_CONTENT)
+        await room.database.vault.destroy(
+            conn, lost.rpartition("-")[0], RecordClass.RESPONSE_CONTENT, rule="test"
+        )
         assert await letters.cancel(conn, [gone], POSTED) == (gone,)
     steps: list[None] = []
     bound = await print_batch(
