@@ -120,7 +120,7 @@ async def open_office(folder: Path, database_url: str) -> AsyncIterator[Office]:
     home.mkdir(mode=0o700)
     desk.mkdir()
     keyring = Keyring.open(home / "keyring.json", create=True)
-    database = Database(database_url, keyring)
+    database = Database(database_url, keyring, home / "destructions.log")
     async with database.begin() as conn:
         await staff.seed_development(conn)
         sample = parse_holdings(SAMPLES.read_bytes())
