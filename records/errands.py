@@ -44,7 +44,7 @@ async def pending(
 ) -> list[Errand]:
     """The oldest errands that are not done and that nobody else is running: they are this transaction's.
 
-    ``of`` asks for those of one deposit, by source and id.
+    ``of`` asks for those of one deposit, by source and id, and waits for whoever is running them.
     """
     query = select(errands.c.id, errands.c.source, errands.c.deposit_id, errands.c.request_id)
     if of is not None:
@@ -53,7 +53,7 @@ async def pending(
         query.where(errands.c.done_at.is_(None))
         .order_by(errands.c.id)
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=of is None)
     )
     return [Errand(row.id, row.source, row.deposit_id, row.request_id) for row in rows]
 
