@@ -21,6 +21,7 @@ from policy.checkdigits import find_payment_reference
 from policy.malformed import malformed
 
 MAX_AMOUNT = 10**12
+"""In the smallest unit of its currency."""
 
 
 class NoticeType(StrEnum):
@@ -58,14 +59,21 @@ _Words = Annotated[_Line, BeforeValidator(_empty_for_none, json_schema_input_typ
 
 
 class DepositData(BaseModel):
-    """The deposit itself: ``amount`` in whole units of the currency; ``account`` is the one paid into."""
+    """The deposit itself: ``amount`` in smallest units of the currency; ``account`` is the one paid into."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     deposit_id: DepositId
     account: Annotated[str, Field(strict=True, min_length=1, max_length=64, pattern=_ONE_LINE)]
     amount: Annotated[
-        int, Field(strict=True, gt=0, le=MAX_AMOUNT, description="Digits alone: no fraction, no exponent.")
+        int,
+        Field(
+            strict=True,
+            gt=0,
+            le=MAX_AMOUNT,
+            description="In the smallest unit of the currency, as ISO 4217 has it: 5400 is JPY 5,400 or "
+            "EUR 54.00. Digits alone: no fraction, no exponent.",
+        ),
     ]
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     value_date: Annotated[date, _written(f"^{_DATE}$", "a date is written YYYY-MM-DD", "date")]

@@ -11,11 +11,12 @@ from datetime import date
 from sqlalchemy import ColumnElement, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from policy.currency import YEN
 from policy.refusals import Code, Refusal
 from policy.roles import Act
 from records import audit, credit_notes, deposits, errands, invoices, staff
 from records.credit_notes import Reason
-from records.deposits import YEN, DepositRow, DepositState, Match, Suspense, case_id, is_live
+from records.deposits import DepositRow, DepositState, Match, Suspense, case_id, is_live
 from records.errands import NewErrand
 from records.invoices import InvoiceRow
 from records.requests import find as find_request

@@ -11,7 +11,8 @@ from enum import StrEnum
 
 from pydantic import JsonValue
 
-from records.deposits import YEN, Suspense
+from policy.currency import YEN
+from records.deposits import Suspense
 from records.encoding import canonical_json
 
 
@@ -20,7 +21,7 @@ class BankDeposit:
     """Money that arrived; that is expected, where it is ``preliminary``; that the bank took back, where it is
     ``cancelled``.
 
-    ``amount`` in whole units of the currency, above zero. ``deposit_id`` is the same however often banks'
+    ``amount`` in smallest units of the currency, above zero. ``deposit_id`` is the same however often banks'
     files tell of the same line. ``bank_likeness`` is the same for a deposit and for what takes it back.
     ``account`` is the one paid into, ``virtual_account`` the one of the bank's pool, where the bank tells it
     apart. ``number`` is the bank's own for this line, which may be another in the next file. ``details`` is

@@ -11,7 +11,7 @@ late still changes the month its deposits belong to.
 import csv
 import io
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import date, timedelta
 
 from sqlalchemy import ColumnElement, Row, Select, String, Subquery, exists, func, select
@@ -19,13 +19,14 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from policy.calendar import add_months
-from records.deposits import YEN, DepositState, standing
+from policy.currency import YEN, decimal, figures, shown
+from records.deposits import DepositState, standing
 from records.tables import allocations, credit_notes, deposits, invoices, refunds
 
 
 @dataclass(frozen=True)
 class DepositLine:
-    """A deposit in a month, in whole units of its currency.
+    """A deposit in a month, in the smallest unit of its currency.
 
     ``opening + received = matched + refunded + taken_back + closing`` is what moved in the month, the ends
     being what is in suspense; a reversal is negative. ``amount = total_matched + total_refunded + closing``
@@ -100,7 +101,8 @@ async def month(conn: AsyncConnection, of: date) -> Books:
     period = _Period(of.replace(day=1))
     deposit_lines = await _deposit_lines(conn, period)
     invoice_lines = await _invoice_lines(conn, period)
-    matched = sum(line.matched for line in deposit_lines) - await _of_destroyed(conn, period)
+    matched = sum(line.matched for line in deposit_lines if line.currency == YEN)
+    matched -= await _of_destroyed(conn, period)
     paid = sum(line.paid for line in invoice_lines)
     wrong = [
         *(
@@ -138,6 +140,7 @@ async def faults(conn: AsyncConnection) -> list[str]:
             deposits.c.deposit_id,
             deposits.c.state,
             deposits.c.amount,
+            deposits.c.currency,
             func.coalesce(live.c.amount, 0).label("matched"),
             func.coalesce(going.c.amount, 0).label("refunded"),
             func.coalesce(going.c.waiting, 0).label("waiting"),
@@ -156,8 +159,8 @@ async def faults(conn: AsyncConnection) -> list[str]:
             fits = matched + refunded <= row.amount and row.state == standing(row.amount, matched, refunded)
         if not fits:
             wrong.append(
-                f"{row.source}/{row.deposit_id}: {row.state}, of {row.amount:,} {matched:,} are matched and "
-                f"{refunded:,} refunded"
+                f"{row.source}/{row.deposit_id}: {row.state}, of {shown(row.amount, row.currency)} "
+                f"{figures(matched, row.currency)} are matched and {figures(refunded, row.currency)} refunded"
             )
     paid, credited = _paid_now().subquery(), _noted_now().subquery()
     rows = await conn.execute(
@@ -183,7 +186,7 @@ async def faults(conn: AsyncConnection) -> list[str]:
 
 
 def to_json(books: Books) -> dict[str, object]:
-    """The books as one JSON document; dates as YYYY-MM-DD."""
+    """The books as one JSON document; amounts in smallest units, dates as YYYY-MM-DD."""
     return {
         "month": books.month,
         "balanced": books.balanced,
@@ -196,12 +199,16 @@ def to_json(books: Books) -> dict[str, object]:
 
 
 def to_csv(books: Books) -> str:
-    """The books as one table: deposits, then invoices, then what waits at both ends of the month."""
+    """The books as one table: deposits, then invoices, then what waits at both ends of the month.
+
+    Amounts have the decimals of their currency, for a spreadsheet to add up.
+    """
     out = io.StringIO()
     writer = csv.DictWriter(out, _COLUMNS, restval="", lineterminator="\r\n")
     writer.writeheader()
     for deposit in books.deposits:
         row = _plain(deposit)
+        row |= {name: decimal(getattr(deposit, name), deposit.currency) for name in _AMOUNTS}
         row["requests"] = " ".join(deposit.requests)
         row["id"] = f"{row.pop('source')}/{row.pop('deposit_id')}"
         writer.writerow({"record": "deposit", **row})
@@ -232,7 +239,8 @@ def to_csv(books: Books) -> str:
     for end in ("opening", "closing"):
         balance: Balance = getattr(books, end)
         for currency, amount in balance.suspense.items():
-            writer.writerow({"record": "suspense", "currency": currency, end: amount})
+            waits = decimal(amount, currency)
+            writer.writerow({"record": "suspense", "currency": currency, end: waits})
         writer.writerow({"record": "open", "currency": YEN, end: balance.open})
     return out.getvalue()
 
@@ -256,6 +264,9 @@ _COLUMNS = (
     "total_credited",
     "lost",
 )
+
+
+_AMOUNTS = tuple(field.name for field in fields(DepositLine) if field.type is int)
 
 
 class _Period:

@@ -16,8 +16,6 @@ from sqlalchemy.types import String
 from policy.refusals import Code, Refusal
 from records.tables import allocations, deposits, refunds
 
-YEN = "JPY"
-
 
 class DepositState(StrEnum):
     """Where a deposit stands: ``settled`` is not looked at yet, ``suspense`` has something left for a clerk;
@@ -59,7 +57,7 @@ class Match:
 
 @dataclass(frozen=True)
 class DepositRow:
-    """A deposit without the payer's words; amounts in whole units of its currency.
+    """A deposit without the payer's words; amounts in the smallest unit of its currency.
 
     ``requests`` are those it is credited to, or was when the bank took it back; ``request_id`` is the one
     where there is exactly one. ``remainder`` is what a clerk still has to deal with, ``waits_since`` the day

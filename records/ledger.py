@@ -19,7 +19,6 @@ from records.allocations import Part, Payments, assign, payments, split, unassig
 from records.bank_lines import BankDeposit, Recorded
 from records.cancelling import take_back
 from records.deposits import (
-    YEN,
     DepositRow,
     DepositState,
     Match,
@@ -41,7 +40,6 @@ from records.virtual_accounts import stood_for
 from runtime.keys import Keyring
 
 __all__ = [
-    "YEN",
     "BankDeposit",
     "DepositRow",
     "DepositState",

@@ -14,9 +14,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import String
 
+from policy.currency import YEN
 from records import audit, deposits, invoices
 from records.allocations import credit
-from records.deposits import YEN, DepositState, Match, Suspense, case_id, is_deposit
+from records.deposits import DepositState, Match, Suspense, case_id, is_deposit
 from records.invoices import InvoiceRow
 from records.tables import deposits as deposit_rows
 from records.tables import invoices as invoice_rows

@@ -12,9 +12,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import String
 
+from policy.currency import YEN
 from records import audit, import_log, refunds
 from records.bank_lines import Doubt, Outcome, Recorded, Seen, What
-from records.deposits import YEN, case_id
+from records.deposits import case_id
 from records.locks import lock
 from records.refunds import PaidLine, RefundRow
 from records.tables import refunds as refund_rows

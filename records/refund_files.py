@@ -14,11 +14,12 @@ from typing import Literal
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from policy.currency import YEN
 from policy.refund import RefundAccount, bank_kana
 from policy.refusals import Code, Refusal
 from policy.roles import Act
 from records import audit, staff
-from records.deposits import YEN, DepositState
+from records.deposits import DepositState
 from records.locks import lock
 from records.numbers import next_number
 from records.refund_rows import (

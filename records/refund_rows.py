@@ -34,7 +34,7 @@ class RefundState(StrEnum):
 
 @dataclass(frozen=True)
 class RefundRow:
-    """A refund without its account; ``amount`` in whole units of the deposit's ``currency``."""
+    """A refund without its account; ``amount`` in the smallest unit of ``currency``, the deposit's."""
 
     number: str
     source: str

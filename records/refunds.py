@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, exists, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from policy.currency import shown
 from policy.refund import RefundAccount
 from policy.refusals import Code, Refusal
 from policy.roles import Act
@@ -247,5 +248,5 @@ def _is_account(case: str) -> ColumnElement[bool]:
 def _not_refundable(deposit: DepositRow) -> Refusal:
     return Refusal(
         Code.NOT_REFUNDABLE,
-        f"the deposit is {deposit.state}, and {deposit.remainder:,} of it wait to be given back",
+        f"the deposit is {deposit.state}: {shown(deposit.remainder, deposit.currency)} wait to be given back",
     )

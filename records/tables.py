@@ -282,7 +282,7 @@ deposits = Table(
     Column("source", String(32), nullable=False),
     Column("deposit_id", String(64), nullable=False),
     Column("state", String(16), nullable=False),
-    Column("amount", BigInteger, nullable=False),  # a bank file has room for ten digits
+    Column("amount", BigInteger, nullable=False),  # in the smallest unit of the currency
     Column("currency", String(3), nullable=False),
     Column("value_date", Date, nullable=False),
     Column("booked_on", Date),  # the bank's booking date, where it tells one

@@ -16,6 +16,7 @@ from temporalio.workflow import UpdateMethodMultiParam
 
 from activities.acting import acting
 from policy.calendar import today_in_tokyo
+from policy.currency import shown
 from policy.refund import RefundAccount
 from policy.refusals import Code, Refusal
 from policy.registry import pack_in_force
@@ -133,7 +134,8 @@ class Clerk:
             if known is not None:
                 return known, Done(deposit, repeated=True)
             if amount is not None and amount > deposit.remainder:
-                left = f"{deposit.remainder:,} of the deposit wait to be given back, not {amount:,}"
+                there, wanted = (shown(each, deposit.currency) for each in (deposit.remainder, amount))
+                left = f"{there} of the deposit wait to be given back, not {wanted}"
                 raise Refusal(Code.NOT_REFUNDABLE, left)
             account_id = await refunds.seal_account(conn, vault, *key, account)
         order = RefundDeposit(by=self._by, account_id=str(account_id), amount=amount)

@@ -14,6 +14,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.messages import DepositKey
+from policy.currency import shown
 from policy.refusals import Refusal
 from records import errands, ledger
 from records.database import Database
@@ -104,7 +105,7 @@ async def _tell(client: Client, errand: Errand, deposit: DepositRow | None) -> N
             start_signal="moved",
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,  # it may wait, end and wait again
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            static_summary=f"Deposit of {deposit.currency} {deposit.amount:,} told by {deposit.source}",
+            static_summary=f"Deposit of {shown(deposit.amount, deposit.currency)} told by {deposit.source}",
             rpc_timeout=_RPC,
         )
         return

@@ -20,6 +20,7 @@ from uuid import uuid4
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.acting import acting
+from policy.currency import smallest
 from policy.refusals import Code, Refusal
 from policy.roles import Act
 from records import errands, import_log
@@ -34,9 +35,7 @@ from runtime.keys import Keyring
 from starter import bank
 from starter.bank import BankDeposit as BankLine
 from starter.bank import BankFile, BankFileRefused, Movement
-from starter.bank.detect import Format
 from starter.bank.digest import digest_of
-from starter.bank.findings import Findings
 from starter.errands import ClientSource, Errands
 
 SOURCE = "bank"
@@ -91,10 +90,7 @@ class Importing:
         """
         async with acting(self._database, CASE, self._by, Act.IMPORT_DEPOSITS, f"import/{uuid4()}"):
             pass
-        file = bank.read(stream, self._today)
-        if file.format in (Format.CAMT_053, Format.CAMT_054):
-            _check_amounts(file.lines(self._fingerprint))
-        return file
+        return bank.read(stream, self._today)
 
     async def run(self, file: BankFile, advance: Advance) -> Imported:
         """Record and match all of a checked file. Raises ``Unreachable``: imported again, it goes on; and
@@ -230,16 +226,6 @@ def _together(parts: Iterable[list[BankLine]], size: int) -> Iterator[list[list[
         yield group
 
 
-def _check_amounts(lines: Iterable[BankLine]) -> None:
-    """Refuse fractions of other currencies, of which the ledger keeps whole units."""
-    findings = Findings()
-    for number, line in enumerate(lines, 1):
-        if line.is_deposit and line.amount % 1:
-            why = f"transaction {number} is {line.currency} {line.amount:f}: only whole units are kept here"
-            findings.add(0, 0, "Amt", why)
-    findings.refuse()
-
-
 def _changed() -> Refusal:
     return Refusal(
         Code.BANK_FILE_REFUSED,
@@ -251,7 +237,7 @@ def _changed() -> Refusal:
 def _deposit(line: BankLine) -> BankDeposit:
     return BankDeposit(
         deposit_id=line.deposit_id,
-        amount=int(line.amount),
+        amount=smallest(line.amount, line.currency),
         currency=line.currency,
         value_date=line.value_date,
         booked_on=line.booked,
@@ -271,7 +257,7 @@ def _own(line: BankLine) -> OwnPayment:
     told = PaidLine(
         key=line.deposit_id,
         on=line.booked,
-        amount=int(line.amount),
+        amount=smallest(line.amount, line.currency),
         holder=line.party,
         text=f"{line.reference} {line.edi}",
     )

@@ -1,12 +1,14 @@
 """`kaiji deposits`: what an accounts clerk does with a deposit: assign, split, give back (§5(2)(6))."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from policy.currency import shown, smallest
 from starter.cli.context import By, Installation, RequestId, command
-from starter.cli.options import parse_amount, read_file_or_input
+from starter.cli.options import parse_amount, parse_decimal, read_file_or_input
 from starter.cli.output import Answer, say
 
 if TYPE_CHECKING:
@@ -97,9 +99,12 @@ async def refund(
         ),
     ],
     amount: Annotated[
-        int | None,
+        Decimal | None,
         typer.Option(
-            "--amount", metavar="N", parser=parse_amount, help="So much of it; all that is left unless given."
+            "--amount",
+            metavar="N",
+            parser=parse_decimal,
+            help="So much of it, in its currency; all that is left unless given.",
         ),
     ] = None,
 ) -> Answer:
@@ -109,7 +114,7 @@ async def refund(
     """
     to = _account(read_file_or_input(account, MAX_ACCOUNT_BYTES))
     clerk, found = await _at(installation, deposit, by)
-    proposed, done = await clerk.refund(found, to, amount)
+    proposed, done = await clerk.refund(found, to, None if amount is None else _of(found, amount))
     document = {
         "refund": proposed.number,
         "amount": proposed.amount,
@@ -118,7 +123,7 @@ async def refund(
     }
     return _done(
         done,
-        f"{proposed.number}: {proposed.currency} {proposed.amount:,} of {name(found)} go back.",
+        f"{proposed.number}: {shown(proposed.amount, proposed.currency)} of {name(found)} go back.",
         f"Next, by another person: `kaiji refunds approve {proposed.number} --by STAFF`.",
         **document,
     )
@@ -158,7 +163,7 @@ def _done(done: "Done", line: str, *after: str, **more: object) -> Answer:
     }
     if done.repeated:
         line += " It was already: nothing has changed."
-    left = f"Of it {row.currency} {row.remainder:,} wait in suspense ({row.suspense_reason})."
+    left = f"Of it {shown(row.remainder, row.currency)} wait in suspense ({row.suspense_reason})."
     return say(document, line, *([left] if row.remainder else []), *later(done.told), *after)
 
 
@@ -169,6 +174,14 @@ def _part(text: str) -> "Part":
     if not (request_id and equals):
         raise typer.BadParameter("a part is written ID=AMOUNT, as DR-2018-000001-8=5,400")
     return Part(request_id, parse_amount(amount))
+
+
+def _of(deposit: "DepositRow", amount: Decimal) -> int:
+    """The amount in smallest units of the deposit's currency."""
+    try:
+        return smallest(amount, deposit.currency)
+    except ValueError as error:
+        raise typer.BadParameter(f"the amount {error}", param_hint="--amount") from None
 
 
 def _account(content: bytes) -> "RefundAccount":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from policy.currency import shown
 from starter.cli.context import By, Installation, command
 from starter.cli.output import Answer, facts, stack, table
 from starter.cli.progress import progress
@@ -242,7 +243,7 @@ def _list(listed: "Sequence[Import]") -> "RenderableType":
 
 def _judged(noted: "Sequence[Noted]") -> "RenderableType":
     rows = [
-        (each.deposit_id or each.line, each.day, f"{each.currency} {each.amount:,}", _WHY[each.doubt])
+        (each.deposit_id or each.line, each.day, shown(each.amount, each.currency), _WHY[each.doubt])
         for each in noted
     ]
     return table(["deposit", "day", "amount", "for a clerk to judge"], rows, empty="Nothing is to be judged.")
@@ -253,7 +254,7 @@ def _lines(outcomes: "Sequence[Outcome]") -> "RenderableType":
         (
             each.deposit_id or each.line,
             each.day,
-            f"{each.currency} {each.amount:,}",
+            shown(each.amount, each.currency),
             each.what.replace("_", " "),
             each.request_id,
             _because(each),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from policy.currency import figures, shown
 from starter.cli import deposit_acts, deposit_import, ledger
 from starter.cli.context import By, Installation, command, new_group
 from starter.cli.deposit_acts import DepositName, name
@@ -70,8 +71,8 @@ async def list_(
         (
             name(row),
             _stands(row),
-            f"{row.currency} {row.amount:,}",
-            f"{row.remainder:,}" if row.remainder else None,
+            shown(row.amount, row.currency),
+            figures(row.remainder, row.currency) if row.remainder else None,
             row.day,
             f"{due} !" if due and due < now else due,
             row.request_id or (f"{len(row.requests)} requests" if row.requests else None),
@@ -181,10 +182,10 @@ def _shown(
     about = [
         ("deposit", name(row)),
         ("stands", _stands(row)),
-        ("amount", f"{row.currency} {row.amount:,}"),
-        ("credited", f"{row.allocated:,}" if row.allocated else None),
-        ("goes back", f"{row.refunded:,}" if row.refunded else None),
-        ("left", f"{row.remainder:,}" if row.remainder else None),
+        ("amount", shown(row.amount, row.currency)),
+        ("credited", figures(row.allocated, row.currency) if row.allocated else None),
+        ("goes back", figures(row.refunded, row.currency) if row.refunded else None),
+        ("left", figures(row.remainder, row.currency) if row.remainder else None),
         ("clear by", due),
         ("value date", row.value_date),
         ("booked on", row.booked_on),
@@ -207,7 +208,15 @@ def _shown(
             "Goes back:",
             ["refund", "amount", "state", "proposed by", "approved by", "file", "paid"],
             [
-                (r.number, f"{r.amount:,}", r.state, r.proposed_by, r.approved_by, r.file_id, r.paid_on)
+                (
+                    r.number,
+                    figures(r.amount, r.currency),
+                    r.state,
+                    r.proposed_by,
+                    r.approved_by,
+                    r.file_id,
+                    r.paid_on,
+                )
                 for r in returns
             ],
         ),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from policy.currency import YEN, shown
 from starter.cli.context import By, Installation, command, new_group
 from starter.cli.deposit_acts import later
 from starter.cli.options import check_writable, parse_date, write_private
@@ -60,7 +61,7 @@ async def list_(
                     (
                         each.number,
                         f"{each.source}/{each.deposit_id}",
-                        f"{each.currency} {each.amount:,}",
+                        shown(each.amount, each.currency),
                         each.state,
                         _since(each, written),
                         each.proposed_by,
@@ -142,7 +143,7 @@ async def file(
     currency: Annotated[
         str,
         typer.Option("--currency", metavar="C", help="Refunds in this currency; others than JPY as --list."),
-    ] = "JPY",
+    ] = YEN,
     only: Annotated[
         list[str] | None,
         typer.Option("--only", metavar="NUMBER", help="Only this refund; may be repeated."),
@@ -189,8 +190,8 @@ async def file(
     sample = row.kind == "zengin" and pack_in_force(row.written_on).operator.bank_account.sample
     return say(
         {"file": row, "out": str(out), "repeated": again is not None},
-        f"Written: {out}, {row.id}: {len(row.refunds)} refund(s), {row.currency} {row.total:,}, to be paid on"
-        f" {row.pay_on}.",
+        f"Written: {out}, {row.id}: {len(row.refunds)} refund(s), {shown(row.total, row.currency)}, to be "
+        f"paid on {row.pay_on}.",
         *(["The account it is paid from is the policy pack's sample: no bank takes it."] if sample else []),
         "It holds accounts: delete it once the bank has it.",
         f"Next: `kaiji refunds accepted {row.id}`, or `refused`, as the bank says.",
@@ -267,7 +268,7 @@ def _files(files: "list[FileRow]") -> "RenderableType":
             f.written_by,
             f.pay_on,
             len(f.refunds),
-            f"{f.currency} {f.total:,}",
+            shown(f.total, f.currency),
         )
         for f in files
     ]
@@ -281,7 +282,7 @@ def _shown(refund: "RefundRow", account: "RefundAccount | None") -> "RenderableT
             [
                 ("refund", refund.number),
                 ("deposit", f"{refund.source}/{refund.deposit_id}"),
-                ("amount", f"{refund.currency} {refund.amount:,}"),
+                ("amount", shown(refund.amount, refund.currency)),
                 ("state", refund.state),
                 ("proposed", f"{refund.proposed_on} by {refund.proposed_by}"),
                 ("approved", refund.approved_on and f"{refund.approved_on} by {refund.approved_by}"),

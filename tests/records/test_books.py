@@ -334,12 +334,12 @@ async def test_a_month_as_json_and_as_csv(db: Database, keyring: Keyring, reques
     rows = list(csv.DictReader(io.StringIO(books.to_csv(found))))
     assert [(row["record"], row["id"], row["currency"], row["closing"]) for row in rows] == [
         ("deposit", "zengin/B1", "JPY", "600"),
-        ("deposit", "zengin/B2", "USD", "100"),
+        ("deposit", "zengin/B2", "USD", "1.00"),
         ("invoice", f"INV-2018-{request_id[8:14]}", "JPY", "0"),
         ("suspense", "", "JPY", ""),
         ("open", "", "JPY", ""),
         ("suspense", "", "JPY", "600"),
-        ("suspense", "", "USD", "100"),
+        ("suspense", "", "USD", "1.00"),
         ("open", "", "JPY", "0"),
     ]
     assert (rows[0]["requests"], rows[0]["total_matched"], rows[2]["matched"]) == (request_id, "5400", "5400")

@@ -5,6 +5,7 @@ import stat
 from asyncio import to_thread
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from runtime.settings import Settings
 from starter.bank.zengin import read
 from starter.bank.zengin.records import TransferData, TransferHeader
 from starter.cli.main import run
-from starter.cli.options import parse_amount, parse_month
+from starter.cli.options import parse_amount, parse_decimal, parse_month
 from starter.refund_files import content
 from tests.records.material import open_request
 from tests.records.money import ACCOUNT, bank, issue
@@ -195,14 +196,18 @@ async def test_while_temporal_is_away_the_ledger_is_written_and_decisions_wait(c
 
 async def test_what_is_no_yen_is_listed_for_the_bank(clerk: Clerk) -> None:
     await clerk.paid_in(bank("dollars", 70, currency="USD"))
-    number = await clerk.refund(f"{SOURCE}/dollars")
+    finer = await clerk.run(
+        "deposits", "refund", f"{SOURCE}/dollars", "--account", str(clerk.account), "--amount", "0.701"
+    )
+    assert (finer.status, finer.code) == (2, "usage")
+    number = await clerk.refund(f"{SOURCE}/dollars", "--amount", "0.70")
     await clerk.do("refunds", "approve", number, by=OTHER_CLERK)
     out = clerk.office.desk / "list.csv"
     writing = ("refunds", "file", "--pay-on", str(PAY_ON), "--out", str(out), "--currency", "USD")
     assert (await clerk.run(*writing, KAIJI_ORDERER_CODE=CODE)).code == "malformed"
     file = (await clerk.do(*writing, "--list"))["file"]
     assert (file["kind"], file["total"], file["refunds"]) == ("list", 70, [number])
-    assert f"{number},{PAY_ON},USD,70,0001,001,1,1234567,ﾐﾎﾝ ﾊﾅｺ" in out.read_text("utf-8-sig")
+    assert f"{number},{PAY_ON},USD,0.70,0001,001,1,1234567,ﾐﾎﾝ ﾊﾅｺ" in out.read_text("utf-8-sig")
     await clerk.twice("refunds", "refused", file["id"])
     approved = (await clerk.office.do("refunds", "list", "--state", "approved"))["refunds"]
     assert number in [each["number"] for each in approved]
@@ -383,6 +388,17 @@ def test_an_amount_is_read_as_it_is_written(amount: int, form: str, wide: bool) 
 def test_what_is_no_amount_is_none(typed: str) -> None:
     with pytest.raises(typer.BadParameter):
         parse_amount(typed)
+
+
+@pytest.mark.parametrize(("typed", "amount"), [("5,400", "5400"), ("１,234.56", "1234.56"), ("0.05", "0.05")])
+def test_an_amount_may_have_decimals_where_its_currency_has(typed: str, amount: str) -> None:
+    assert parse_decimal(typed) == Decimal(amount)
+
+
+@pytest.mark.parametrize("typed", ["", "0.00", "-1.5", "1.", ".5", "1,00.5", "1.23456", "1e3", "NaN"])
+def test_what_is_no_decimal_amount_is_none(typed: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        parse_decimal(typed)
 
 
 @pytest.mark.parametrize(

@@ -279,16 +279,39 @@ async def test_a_line_under_another_number_is_shown_to_a_clerk_and_a_whole_day_s
     assert (await desk.run("deposits", "imports", "nothing")).status == 4
 
 
-async def test_fractions_of_other_currencies_are_refused_and_whole_units_wait(desk: Desk) -> None:
-    sample = (Path(__file__).parent / "bank" / "samples" / "camt.054.001.08.xml").read_bytes()
-    fraction = sample.replace(b'Ccy="JPY"', b'Ccy="USD"').replace(b"</Amt>", b".25</Amt>")
-    ran = await desk.run("deposits", "import", desk.file(fraction, "f.xml"), *BY)
-    assert (ran.status, ran.code) == (2, "bank_file_refused")
-    whole = await desk.do(
-        "deposits", "import", desk.file(sample.replace(b'Ccy="JPY"', b'Ccy="USD"'), "w.xml"), *BY
+async def test_other_currencies_wait_to_the_cent(desk: Desk) -> None:
+    sample = (Path(__file__).parent / "bank" / "samples" / "camt.053.001.02.xml").read_bytes()
+    file = desk.file(sample, "statement.xml")
+    tried = await desk.do("deposits", "import", file, "--dry-run", *BY)
+    assert tried["outcomes"][0]["amount"] == 5410
+    await desk.do("deposits", "import", file, *BY)
+    found = (await desk.do("deposits", "list", "--unmatched"))["deposits"]
+    listed = sorted(found, key=lambda each: each["currency"])
+    assert [(each["currency"], each["remainder"], each["suspense_reason"]) for each in listed] == [
+        ("EUR", 5410, "currency"),
+        ("JPY", 5400, "unidentified"),
+    ]
+    it = f"bank/{listed[0]['deposit_id']}"
+    for words in (
+        ("deposits", "import", file, "--dry-run", *BY),
+        ("deposits", "list"),
+        ("deposits", "show", it),
+        ("deposits", "ledger", "--month", "2018-11"),
+    ):
+        assert "54.10" in await desk.read(*words), words
+    ledger = await desk.do("deposits", "ledger", "--month", "2018-11")
+    assert ledger["closing"]["suspense"] == {"JPY": 5400, "EUR": 5410}
+    assert ",EUR,0.00,54.10,0.00," in await desk.read("deposits", "ledger", "--month", "2018-11", "--csv")
+
+
+async def test_an_amount_with_more_decimals_than_its_currency_has_is_a_finding(desk: Desk) -> None:
+    sample = (Path(__file__).parent / "bank" / "samples" / "camt.053.001.02.xml").read_bytes()
+    ran = await desk.run(
+        "deposits", "import", desk.file(sample.replace(b">54.10<", b">54.105<"), "f.xml"), *BY
     )
-    assert whole["matched"] == 0
-    assert whole["new"] == whole["suspense"] > 0
+    assert (ran.status, ran.code) == (2, "bank_file_refused")
+    assert {each["record"] for each in ran.document["error"]["findings"]} == {1}
+    assert "2 decimals" in str(ran.document)
 
 
 async def test_the_money_is_recorded_though_temporal_is_down(tmp_path: Path, database_url: str) -> None:

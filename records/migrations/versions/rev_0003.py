@@ -1,7 +1,8 @@
 """Money as it really comes: allocations, refunds, credit notes, virtual accounts, errands.
 
 A deposit credited to a request becomes an allocation of what its invoice needed; what was over, and what had been
-paid towards an invoice that was closed since, waits in suspense.
+paid towards an invoice that was closed since, waits in suspense. Amounts in other currencies, whole units of them so
+far, are counted in smallest units.
 
 Revision ID: 0003
 """
@@ -210,10 +211,25 @@ def upgrade() -> None:
     op.create_index("ix_errands_source_deposit_id", "errands", ["source", "deposit_id"])
     op.create_index("ix_errands_pending", "errands", ["id"], postgresql_where=sa.text("done_at is null"))
 
+    _count_in_smallest_units()
     _credit_closed_invoices()
     _allocate()
     op.drop_index("ix_deposits_request_id", "deposits")
     op.drop_column("deposits", "request_id")
+
+
+def _count_in_smallest_units() -> None:
+    """Cents where there are cents, as ISO 4217 says; yen stay."""
+    op.execute(
+        """
+        update deposits set amount = amount * case
+            when currency in ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') then 1000
+            when currency in ('CLF', 'UYW') then 10000
+            else 100 end
+        where currency not in ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI',
+                               'VND', 'VUV', 'XAF', 'XOF', 'XPF')
+        """
+    )
 
 
 def _credit_closed_invoices() -> None:
