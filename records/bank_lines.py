@@ -26,6 +26,9 @@ class BankDeposit:
     ``account`` is the one paid into, ``virtual_account`` the one of the bank's pool, where the bank tells it
     apart. ``number`` is the bank's own for this line, which may be another in the next file. ``details`` is
     whatever else the bank tells; it is sealed with the payer's words.
+
+    ``entry`` is the same for lines that may be in one entry of a statement, ``entry_reference`` for those of
+    which the bank says so; a ``lump`` is the sum of an entry of which it does not tell the payments.
     """
 
     deposit_id: str
@@ -43,6 +46,9 @@ class BankDeposit:
     details: Mapping[str, str] = field(default_factory=dict)
     preliminary: bool = False
     cancelled: bool = False
+    entry: str = ""
+    entry_reference: str = ""
+    lump: bool = False
 
     @property
     def day(self) -> date:

@@ -195,6 +195,16 @@ def is_live() -> ColumnElement[bool]:
     return allocations.c.reversed_on.is_(None)
 
 
+def stands() -> ColumnElement[bool]:
+    """Whether a deposit is there, for all that is told of it."""
+    return deposits.c.state.not_in([DepositState.PRELIMINARY, DepositState.CANCELLED])
+
+
+def is_dismissed() -> ColumnElement[bool]:
+    """Whether a deposit was struck out as a twin."""
+    return (deposits.c.state == DepositState.CANCELLED) & (deposits.c.suspense_reason == Suspense.TWIN)
+
+
 def _query() -> "Select[tuple[object, ...]]":
     allocated = (allocations.c.source == deposits.c.source) & (
         allocations.c.deposit_id == deposits.c.deposit_id

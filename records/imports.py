@@ -136,6 +136,18 @@ class _Fresh:
         return self.given.invoice_number
 
     @property
+    def entry(self) -> str | None:
+        return self.record.entry or None
+
+    @property
+    def entry_reference(self) -> str | None:
+        return self.record.entry_reference or None
+
+    @property
+    def lump(self) -> bool:
+        return self.record.lump
+
+    @property
     def case(self) -> str:
         return case_id(self.source, self.deposit_id)
 
@@ -336,6 +348,9 @@ class _Batch:
                 "import_id": self._import_id,
                 "likeness": new.likeness,
                 "bank_likeness": record.bank_likeness,
+                "entry": new.entry,
+                "entry_reference": new.entry_reference,
+                "lump": new.lump,
                 "tellings": dict(new.tellings),
                 "content_id": content_id,
             }

@@ -15,13 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import String
 
 from policy.currency import YEN
-from records import audit, deposits, invoices
+from records import audit, deposits, entries, invoices
 from records.allocations import credit
 from records.deposits import DepositState, Match, Suspense, case_id, is_deposit
 from records.invoices import InvoiceRow
 from records.tables import deposits as deposit_rows
 from records.tables import invoices as invoice_rows
-from records.twins import Told, are_twins
+from records.told import Told
+from records.twins import are_twins
 
 _INVOICE_NUMBER = re.compile(r"(?<![A-Z0-9])INV[ -]?([0-9]{4})[ -]?([0-9]{6})(?![0-9])")
 _HYPHENS = re.compile("[\u2010-\u2015\u2212\u30fc]")
@@ -90,10 +91,11 @@ async def decide(conn: AsyncConnection, told: Sequence[Told]) -> list[Decision]:
     """
     meant = await _meant(conn, told)
     needed = await invoices.needed(conn, {invoice.request_id for invoice in meant if invoice})
+    otherwise = await entries.told_otherwise(conn, told)
     twins = await are_twins(conn, told, filter(None, meant))
     decisions = []
     for deposit, invoice, is_twin in zip(told, meant, twins, strict=True):
-        decision = _decide(deposit, invoice, is_twin, needed)
+        decision = _decide(deposit, invoice, is_twin or deposit.deposit_id in otherwise, needed)
         if invoice is not None and decision.credit:
             needed[invoice.request_id] -= decision.credit
         decisions.append(decision)
@@ -101,10 +103,10 @@ async def decide(conn: AsyncConnection, told: Sequence[Told]) -> list[Decision]:
 
 
 def _decide(deposit: Told, invoice: InvoiceRow | None, is_twin: bool, needed: dict[str, int]) -> Decision:
-    if deposit.currency != YEN:
-        return Decision(invoice, 0, Suspense.CURRENCY)
     if is_twin:
         return Decision(invoice, 0, Suspense.TWIN)
+    if deposit.currency != YEN:
+        return Decision(invoice, 0, Suspense.CURRENCY)
     if invoice is None:
         return Decision(None, 0, Suspense.UNIDENTIFIED)
     if invoice.state in ("lapsed", "cancelled"):

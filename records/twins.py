@@ -3,13 +3,13 @@
 Two deposits are alike when they tell of the same day and amount and mean the same invoice, or when neither
 says what it is for and one person paid both. Of those that are alike there are as many payments as the teller
 has that tells of most of them: whoever pays the same twice in a day is credited twice. A teller is a source,
-or one kind of a bank's files.
+or one kind of a bank's files. What tells of the same money in other amounts is in ``entries``.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, any_, case, func, literal, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -19,45 +19,21 @@ from sqlalchemy.types import String
 
 from policy.refusals import Code, Refusal
 from policy.roles import Act
-from records import audit, deposits, errands, staff
+from records import audit, deposits, entries, errands, staff
 from records.allocations import strike_out
-from records.deposits import DepositRow, DepositState, Suspense, case_id, is_live
+from records.deposits import DepositRow, DepositState, Suspense, case_id, is_dismissed, is_live, stands
 from records.errands import NewErrand
 from records.folding import fold_payer
 from records.invoices import InvoiceRow
 from records.locks import lock
 from records.tables import allocations
 from records.tables import deposits as deposit_rows
+from records.told import Told
 from runtime.keys import Keyring
 
 _Key = tuple[date, int, str, str]
 _Group = tuple[str, frozenset[_Key]]  # who tells, and what its deposits have in common
 _Deposit = Row[*tuple[Any, ...]]
-
-
-class Told(Protocol):
-    """What a deposit tells of itself: all that matching looks at."""
-
-    @property
-    def source(self) -> str: ...
-    @property
-    def deposit_id(self) -> str: ...
-    @property
-    def amount(self) -> int: ...
-    @property
-    def currency(self) -> str: ...
-    @property
-    def value_date(self) -> date: ...
-    @property
-    def account_invoice(self) -> str | None: ...
-    @property
-    def payment_reference(self) -> str | None: ...
-    @property
-    def invoice_number(self) -> str | None: ...
-    @property
-    def likeness(self) -> str | None: ...
-    @property
-    def tellings(self) -> Mapping[str, str]: ...
 
 
 def likeness(keyring: Keyring, payer_name: str) -> str | None:
@@ -94,18 +70,23 @@ async def are_twins(conn: AsyncConnection, told: Sequence[Told], meant: Iterable
 
 
 async def possible_twins(conn: AsyncConnection, source: str, deposit_id: str) -> list[tuple[str, str]]:
-    """The deposits of other tellers that are as much money of the same day, whatever they are for: source and
-    id of each. Raises ``Refusal`` (unknown_deposit).
+    """The deposits of other tellers that are as much money of the same day, whatever they are for, and those
+    that tell of the same entry of a statement in another way: source and id of each.
+
+    Raises ``Refusal`` (unknown_deposit).
     """
     deposit = await deposits.find(conn, source, deposit_id)
-    rows = await _same_money(conn, deposit, _stands() | deposits.is_deposit(source, deposit_id))
+    rows = await _same_money(conn, deposit, stands() | deposits.is_deposit(source, deposit_id))
     own = {
         teller
         for row in rows
         if (row.source, row.deposit_id) == (source, deposit_id)
         for teller in _tellers(row)
     }
-    return [(row.source, row.deposit_id) for row in rows if not {*own} & {*_tellers(row)}]
+    alike = {(row.source, row.deposit_id) for row in rows if not {*own} & {*_tellers(row)}}
+    others = await entries.counterparts(conn, source, deposit_id)
+    standing = {(row.source, row.deposit_id) for row in others if row.state != DepositState.CANCELLED}
+    return sorted(alike | standing)
 
 
 async def dismiss_twin(
@@ -119,6 +100,7 @@ async def dismiss_twin(
     """
     await staff.require(conn, by, Act.DISMISS_TWIN)
     told = await deposits.find(conn, source, deposit_id)
+    await lock(conn, f"deposits/{source}")
     await lock(conn, f"twins/{told.value_date}/{told.amount}/{told.currency}")
     deposit = await deposits.locked(conn, source, deposit_id)
     if deposit.state is DepositState.CANCELLED and deposit.suspense_reason is Suspense.TWIN:
@@ -127,9 +109,10 @@ async def dismiss_twin(
         raise Refusal(
             Code.DEPOSIT_NOT_ASSIGNABLE, "only a whole deposit in suspense can be dismissed as a twin"
         )
-    rows = await _same_money(conn, deposit, _stands() | _is_dismissed())
+    rows = await _same_money(conn, deposit, stands() | is_dismissed())
     counts = Counter(teller for row in rows for teller in _tellers(row))
-    if sum(row.state != DepositState.CANCELLED for row in rows) <= max(counts.values()):
+    only_one = sum(row.state != DepositState.CANCELLED for row in rows) <= max(counts.values())
+    if only_one and not await entries.stands_otherwise(conn, source, deposit_id):
         raise Refusal(Code.DEPOSIT_NOT_ASSIGNABLE, "no other source tells of this money: it would be lost")
     await strike_out(conn, deposit, on=on, reason=Suspense.TWIN)
     await audit.append(conn, case_id(source, deposit_id), actor=by, act="deposit_twin_dismissed")
@@ -182,7 +165,7 @@ async def _alike(
             tuple_(rows.value_date, rows.amount).in_(
                 sorted({(deposit.value_date, deposit.amount) for deposit in told})
             ),
-            (_stands() & (rows.state != DepositState.SETTLED)) | _is_dismissed(),
+            (stands() & (rows.state != DepositState.SETTLED)) | is_dismissed(),
             or_(
                 *(column == _any(values) for column, values in given),
                 wordless & (rows.likeness == _any(deposit.likeness for deposit in told)),
@@ -243,14 +226,3 @@ async def _same_money(
         .order_by(deposit_rows.c.source, deposit_rows.c.deposit_id)
     )
     return rows.all()
-
-
-def _stands() -> ColumnElement[bool]:
-    """Whether a deposit is there, for all that is told of it."""
-    return deposit_rows.c.state.not_in([DepositState.PRELIMINARY, DepositState.CANCELLED])
-
-
-def _is_dismissed() -> ColumnElement[bool]:
-    return (deposit_rows.c.state == DepositState.CANCELLED) & (
-        deposit_rows.c.suspense_reason == Suspense.TWIN
-    )

@@ -250,6 +250,9 @@ def _deposit(line: BankLine) -> BankDeposit:
         number=line.bank_reference,
         preliminary=line.movement is Movement.PRELIMINARY,
         cancelled=line.movement is Movement.TAKEN_BACK,
+        entry=line.entry,
+        entry_reference=line.entry_reference,
+        lump=line.lump,
     )
 
 

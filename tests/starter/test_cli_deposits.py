@@ -340,7 +340,7 @@ async def test_the_books_of_a_month_are_shown_only_if_they_balance(
     ledger_of = ["deposits", "ledger", "--month", "2018-11"]
     assert await to_thread(run, ledger_of) == 0
     text = capsys.readouterr().out
-    assert all(word in text for word in ("JPY 2,400", "USD 100", "zengin/B1"))
+    assert all(word in text for word in ("JPY 2,400", "USD 1.00", "zengin/B1"))
     assert await to_thread(run, [*ledger_of, "--csv"]) == 0
     header, *rows = capsys.readouterr().out.splitlines()
     assert header.startswith("record,id,day,")

@@ -24,10 +24,11 @@ from runtime.embedded.temporal_server import TemporalServer
 from runtime.keys import Keyring
 from runtime.stackfile import StackFile
 from starter.cli.main import run
+from starter.deposits import today
 from starter.importing import BLOCK, Importing
 from tests.records.material import open_request
 from tests.records.money import issue
-from tests.starter.bank import bytes_of
+from tests.starter.bank import bytes_of, camt_of
 from tests.starter.office import Json, Office, pay
 
 BY = ("--by", "accounts-1")
@@ -302,6 +303,34 @@ async def test_other_currencies_wait_to_the_cent(desk: Desk) -> None:
     ledger = await desk.do("deposits", "ledger", "--month", "2018-11")
     assert ledger["closing"]["suspense"] == {"JPY": 5400, "EUR": 5410}
     assert ",EUR,0.00,54.10,0.00," in await desk.read("deposits", "ledger", "--month", "2018-11", "--csv")
+
+
+@pytest.mark.parametrize("currency", ["JPY", "EUR"])
+async def test_a_statement_of_lumps_and_a_notice_of_their_payments_count_once(
+    desk: Desk, currency: str
+) -> None:
+    reference = payment_reference(1)
+    request_id = await invoice(desk, reference)
+    paid = "".join(
+        camt_of.transaction(amount, currency=currency, ustrd=words)
+        for amount, words in (("5400", reference), ("60.00", "other"))
+    )
+    of_both = {"amount": "5460", "currency": currency}
+    notice = desk.file(camt_of.message(camt_of.entry(details=paid, **of_both)), "notice.xml")
+    stated = camt_of.message(camt_of.entry(reference="R", **of_both), kind="Stmt", version="08")
+    statement = desk.file(stated, "statement.xml")
+    for file in (statement, notice, statement, notice):
+        await desk.do("deposits", "import", file, *BY)
+    listed = (await desk.do("deposits", "list"))["deposits"]
+    (lump,) = [each for each in listed if each["suspense_reason"] == "twin"]
+    assert lump["amount"] == sum(each["amount"] for each in listed if each is not lump)
+    async with desk.database.begin() as conn:
+        received = (await ledger.payments(conn, request_id)).received
+    assert received == (5400 if currency == "JPY" else 0)
+    await desk.do("deposits", "dismiss-twin", f"bank/{lump['deposit_id']}", *BY)
+    books = await desk.do("deposits", "ledger", "--month", f"{today():%Y-%m}")
+    waits = {"JPY": 60} if currency == "JPY" else {"JPY": 0, "EUR": 546000}
+    assert books["closing"]["suspense"] == waits
 
 
 async def test_an_amount_with_more_decimals_than_its_currency_has_is_a_finding(desk: Desk) -> None:

@@ -43,6 +43,9 @@ def upgrade() -> None:
     op.add_column("deposits", sa.Column("waits_since", sa.Date()))
     op.add_column("deposits", sa.Column("import_id", sa.String(64)))
     op.add_column("deposits", sa.Column("bank_likeness", sa.String(64)))
+    op.add_column("deposits", sa.Column("entry", sa.String(64)))
+    op.add_column("deposits", sa.Column("entry_reference", sa.String(64)))
+    op.add_column("deposits", sa.Column("lump", sa.Boolean(), server_default="false", nullable=False))
     op.add_column("deposits", sa.Column("tellings", JSONB(), server_default="{}", nullable=False))
     op.execute("update deposits set moved_on = value_date")
     op.execute("update deposits set cancelled_on = value_date where state = 'cancelled'")
@@ -51,6 +54,9 @@ def upgrade() -> None:
     op.create_index("ix_deposits_value_date_amount", "deposits", ["value_date", "amount"])
     op.create_index("ix_deposits_booked_on_amount", "deposits", ["booked_on", "amount"])
     op.create_index("ix_deposits_bank_likeness", "deposits", ["bank_likeness"])
+    op.create_index(
+        "ix_deposits_entry_lump", "deposits", ["entry", "lump"], postgresql_where=sa.text("entry is not null")
+    )
     op.create_table(
         "imports",
         sa.Column("id", sa.String(64), nullable=False),
@@ -203,6 +209,8 @@ def upgrade() -> None:
         sa.Column("source", sa.String(32), nullable=False),
         sa.Column("deposit_id", sa.String(64), nullable=False),
         sa.Column("request_id", sa.String(20)),
+        sa.Column("attempts", sa.Integer(), nullable=False, server_default="0"),
+        sa.Column("not_before", sa.DateTime(timezone=True)),
         sa.Column("done_at", sa.DateTime(timezone=True)),
         _recorded_at(),
         sa.PrimaryKeyConstraint("id", name="pk_errands"),
