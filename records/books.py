@@ -30,8 +30,9 @@ class DepositLine:
 
     ``opening + received = matched + refunded + taken_back + closing`` is what moved in the month, the ends
     being what is in suspense; a reversal is negative. ``amount = total_matched + total_refunded + closing``
-    is where all of it stands at the end; all are 0 once it is taken back. ``lost`` went back to the payer
-    before the bank took it, too.
+    is where all of it stands at the end; all are 0 once it is taken back. ``refunded`` counts from the day on
+    which a refund is proposed, until it is rejected or comes back. ``lost`` went back to the payer before the
+    bank took it, too.
     """
 
     source: str
