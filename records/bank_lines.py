@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date
 from enum import StrEnum
+from functools import cached_property
 
 from pydantic import JsonValue
 
@@ -60,7 +61,7 @@ class BankDeposit:
         """Where a payer may have given a reference, in the order in which it is looked for."""
         return self.reference, self.edi, self.payer_name
 
-    @property
+    @cached_property
     def told(self) -> bytes:
         """What the line says: the same for the same line in another file of its kind."""
         return self._content({})
@@ -68,7 +69,7 @@ class BankDeposit:
     @property
     def sealed(self) -> bytes:
         """All that is kept of it, sealed."""
-        return self._content({"details": {**self.details}} if self.details else {})
+        return self._content({"details": {**self.details}}) if self.details else self.told
 
     def _content(self, more: dict[str, JsonValue]) -> bytes:
         return canonical_json(
@@ -104,7 +105,9 @@ class Doubt(StrEnum):
     TWIN_TAKEN_BACK = "twin_taken_back"
     """The bank took back a deposit of which another source told as well: that one may be credited."""
     RETURN_UNKNOWN = "return_unknown"
-    """A payment of ours came back, and no refund is known that it could be."""
+    """A payment of ours came back, and no refund that the bank took is known that it could be."""
+    REFUND_UNSURE = "refund_unsure"
+    """A refund was paid or came back, and it could be one of several."""
 
 
 class What(StrEnum):
