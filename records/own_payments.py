@@ -47,8 +47,8 @@ async def record_own(
 ) -> Recorded:
     """Mark the refunds that these lines show as paid or as come back, each once; audited.
 
-    What came back and is no refund for certain is a doubt of the import. Raises ``Refusal``: unknown_staff,
-    wrong_role.
+    What came back and is no refund for certain is a doubt of the import, and so is what was paid and could be
+    one of several. Raises ``Refusal``: unknown_staff, wrong_role.
     """
     await lock(conn, f"deposits/{source}")
     out = await refunds.outstanding(conn)
@@ -84,6 +84,8 @@ async def _paid(
         return _outcome(payment, What.OTHER)
     if any(refund.amount == line.amount for refund in out):
         marked = await refunds.mark_paid(conn, vault, line, by=by)
+        if not marked and len(await refunds.find_paid(conn, vault, line)) > 1:
+            return _outcome(payment, What.NOTHING, Doubt.REFUND_UNSURE)
     if not marked and (file_id := _file(line, out)):
         marked = await refunds.mark_paid(conn, vault, replace(line, file_id=file_id), by=by)
     return _outcome(payment, What.REFUND_PAID if marked else What.OTHER)
@@ -106,10 +108,11 @@ async def _came_back(
     conn: AsyncConnection, vault: Vault, source: str, import_id: str, payment: OwnPayment, by: str
 ) -> Outcome:
     line = payment.line
-    refund = await refunds.find_returned(conn, vault, line) if payment.currency == YEN else None
-    if refund is None:
-        return _outcome(payment, What.NOTHING, Doubt.RETURN_UNKNOWN)
-    await refunds.came_back(conn, refund.number, by=by, on=line.on)
+    found = await refunds.find_returned(conn, vault, line) if payment.currency == YEN else []
+    if len(found) != 1:
+        return _outcome(payment, What.NOTHING, Doubt.REFUND_UNSURE if found else Doubt.RETURN_UNKNOWN)
+    refund = await refunds.came_back(conn, found[0].number, by=by, on=line.on)
+    await refunds.show_returned(conn, refund, by=by)
     await audit.append(
         conn,
         case_id(source, line.key),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from policy.currency import YEN
@@ -19,7 +19,7 @@ from policy.refund import RefundAccount, bank_kana
 from policy.refusals import Code, Refusal
 from policy.roles import Act
 from records import audit, staff
-from records.deposits import DepositState
+from records.deposits import DepositState, case_id
 from records.locks import lock
 from records.numbers import next_number
 from records.refund_rows import (
@@ -36,7 +36,7 @@ from records.refund_rows import (
     wrong_state,
 )
 from records.tables import refund_files, refunds
-from records.vault import Vault
+from records.vault import Destroyed, Vault
 
 FileKind = Literal["zengin", "list"]
 FileState = Literal["written", "accepted", "refused"]
@@ -130,14 +130,13 @@ async def write_file(
     ready = [(deposit, refund) for deposit, refund in ready if refund.state is RefundState.APPROVED]
     if not ready:
         return None
-    day = max(on, *(deposit.moved_on for deposit, _ in ready))
-    id = f"RT-{day.year:04}-{await next_number(conn, f'refund_file/{day.year}'):06}"
+    id = f"RT-{on.year:04}-{await next_number(conn, f'refund_file/{on.year}'):06}"
     await conn.execute(
         insert(refund_files).values(
             id=id,
             kind=kind,
             state="written",
-            written_on=day,
+            written_on=on,
             written_by=by,
             pay_on=pay_on,
             orderer_code=orderer_code,
@@ -150,7 +149,7 @@ async def write_file(
 
 async def accept_file(conn: AsyncConnection, file_id: str, *, by: str, on: date) -> FileRow:
     """The bank took the file; again changes nothing. Raises ``Refusal``: unknown_staff, wrong_role,
-    unknown_refund, refund_state where it had refused it.
+    unknown_refund, refund_state where it had refused it, or a refund of it is rejected.
     """
     await staff.require(conn, by, Act.WRITE_REFUNDS)
     await lock(conn, "refund files")
@@ -158,10 +157,27 @@ async def accept_file(conn: AsyncConnection, file_id: str, *, by: str, on: date)
     if file.state == "refused":
         raise _refused()
     if file.state == "written":
-        await _end_file(conn, file_id, "accepted", on=on)
-        for number in file.refunds:
-            await audited(conn, await find(conn, number), by, "refund_accepted")
+        held = await _of_file(conn, file_id)
+        _check_none_rejected(held)
+        await _accept(conn, file_id, held, by=by, on=on)
     return await find_file(conn, file_id)
+
+
+async def check_taken(conn: AsyncConnection, refund: RefundRow, *, by: str, on: date) -> None:
+    """The bank took the file of a locked refund that is written or paid: one it paid out of was accepted.
+
+    The caller holds the lock ``refund files``. Raises ``Refusal`` (refund_state) where nobody knows yet.
+    """
+    file = await find_file(conn, refund.file_id or "")
+    if file.state == "accepted":
+        return
+    if refund.state is not RefundState.PAID:
+        raise Refusal(
+            Code.REFUND_STATE,
+            f"nobody said yet whether the bank took {file.id}: `kaiji refunds accepted {file.id}` first, or"
+            f" `kaiji refunds refused {file.id}`",
+        )
+    await _accept(conn, file.id, await _of_file(conn, file.id), by=by, on=on)
 
 
 async def refuse_file(conn: AsyncConnection, file_id: str, *, by: str, on: date) -> FileRow:
@@ -190,16 +206,18 @@ async def refuse_file(conn: AsyncConnection, file_id: str, *, by: str, on: date)
 
 async def transfers(conn: AsyncConnection, vault: Vault, file_id: str) -> list[Transfer]:
     """What a file tells the bank to pay, by number. Raises ``Refusal`` (unknown_refund, refund_state for one
-    that the bank refused), ``Destroyed``.
+    that the bank refused or of which a refund came back), ``Destroyed``.
     """
     file = await find_file(conn, file_id)
     if file.state == "refused":
         raise _refused()
+    held = await _of_file(conn, file_id)
+    _check_none_rejected(held)
     return [
         Transfer(
             refund.number, refund.amount, refund.currency, await opened_account(conn, vault, refund.number)
         )
-        for refund in await _of_file(conn, file_id)
+        for refund in held
     ]
 
 
@@ -235,9 +253,14 @@ async def mark_paid(conn: AsyncConnection, vault: Vault, line: PaidLine, *, by: 
     marked = await where(conn, refunds.c.paid_line == line.key)
     if marked:
         return marked
+    shown = by_deposit(await find_paid(conn, vault, line))
+    if line.file_id is None and len(shown) > 1:
+        return []
     paid = []
-    for refund in by_deposit(await _shown(conn, vault, line)):
-        await locked(conn, refund.number)
+    for found in shown:
+        _, refund = await locked(conn, found.number)
+        if not await where(conn, (refunds.c.number == refund.number) & _is_outstanding()):
+            continue
         paid.append(
             await change(
                 conn,
@@ -252,25 +275,68 @@ async def mark_paid(conn: AsyncConnection, vault: Vault, line: PaidLine, *, by: 
     return paid
 
 
-async def find_returned(conn: AsyncConnection, vault: Vault, line: PaidLine) -> RefundRow | None:
-    """The refund that a line of a statement shows to have come back: the one of its number, else the only one
-    of its amount that went to its payee; None where none is for certain.
+async def find_paid(conn: AsyncConnection, vault: Vault, line: PaidLine) -> list[RefundRow]:
+    """The refunds that a line of a statement may show as paid: one for certain, or all of its file.
+
+    One paid by hand is shown before any other. One alike that another line of this day showed is among them:
+    both may tell of one payment. So is one that came back since, and was never shown.
     """
-    gone = refunds.c.state.in_([RefundState.WRITTEN, RefundState.PAID]) & (refunds.c.amount == line.amount)
-    same = [refund for refund in await where(conn, gone) if refund.currency == YEN]
-    if named := _named(line):
-        same = [refund for refund in same if named == {refund.number}]
-    else:
-        same = [
-            refund for refund in same if _is_payee(await opened_account(conn, vault, refund.number), line)
-        ]
-    return same[0] if len(same) == 1 else None
+    if line.file_id is not None:
+        held = await _in_files(conn, (refunds.c.file_id == line.file_id) & _is_outstanding(), line)
+        return held if held and sum(refund.amount for refund in held) == line.amount else []
+    same = refunds.c.amount == line.amount
+    waiting = await _of_payee(conn, vault, _is_outstanding() & same, line)
+    if by_hand := [refund for refund in waiting if refund.state is RefundState.PAID]:
+        return by_hand[:1]
+    if not waiting or _named(line):
+        return waiting
+    told = (refunds.c.paid_on == line.on) & (refunds.c.paid_line != _BY_HAND)
+    unshown = refunds.c.paid_line.is_(None) | (refunds.c.paid_line == _BY_HAND)
+    back = (refunds.c.state == RefundState.REJECTED) & (refunds.c.rejected_on >= line.on) & unshown
+    return waiting + await _of_payee(conn, vault, (told | back) & same, line)
+
+
+async def find_returned(conn: AsyncConnection, vault: Vault, line: PaidLine) -> list[RefundRow]:
+    """The refunds that a line of a statement may show to have come back: the one of its number, else those of
+    its amount that the bank took and that went to its payee; one is for certain.
+
+    One that came back by hand, and that no line has shown, is shown before any other on the day somebody
+    heard of it. Those that came back on the line's day, or later, are among them: it may tell of those again.
+    """
+    await lock(conn, "refund files")
+    taken = refund_files.c.state == "accepted"
+    gone = (refunds.c.state == RefundState.PAID) | (
+        (refunds.c.state == RefundState.WRITTEN)
+        & refunds.c.file_id.in_(select(refund_files.c.id).where(taken))
+    )
+    same = refunds.c.amount == line.amount
+    out = await _of_payee(conn, vault, gone & same, line)
+    back = await _of_payee(conn, vault, (refunds.c.state == RefundState.REJECTED) & same, line)
+    unshown = [refund for refund in back if not await is_return_shown(conn, refund)]
+    known = [refund for refund in back if refund.rejected_on and line.on <= refund.rejected_on]
+    if heard := [refund for refund in known if refund in unshown]:
+        return heard[:1]
+    found = out + unshown
+    return found + [refund for refund in known if refund not in found] if found else []
+
+
+async def show_returned(conn: AsyncConnection, refund: RefundRow, *, by: str) -> None:
+    """A line of a statement shows that a refund came back: no other line does. Audited."""
+    case = case_id(refund.source, refund.deposit_id)
+    detail: audit.Detail = {"refund": refund.number}
+    key = _return_shown(refund)
+    await audit.append(conn, case, actor=by, act="refund_return_shown", detail=detail, key=key)
+
+
+async def is_return_shown(conn: AsyncConnection, refund: RefundRow) -> bool:
+    """Whether a line of a statement showed that a refund came back."""
+    case = case_id(refund.source, refund.deposit_id)
+    return bool(await audit.with_event(conn, [case], _return_shown(refund)))
 
 
 async def outstanding(conn: AsyncConnection) -> list[RefundRow]:
     """The refunds in files for the bank that no statement has shown yet."""
-    by_hand = (refunds.c.state == RefundState.PAID) & (refunds.c.paid_line == _BY_HAND)
-    return await where(conn, (refunds.c.state == RefundState.WRITTEN) | by_hand)
+    return await where(conn, _is_outstanding())
 
 
 async def find_file(conn: AsyncConnection, file_id: str) -> FileRow:
@@ -299,24 +365,37 @@ async def list_files(conn: AsyncConnection) -> list[FileRow]:
     return [await find_file(conn, id) for id in ids]
 
 
-async def _shown(conn: AsyncConnection, vault: Vault, line: PaidLine) -> list[RefundRow]:
-    out = [
+def _is_outstanding() -> ColumnElement[bool]:
+    by_hand = (refunds.c.state == RefundState.PAID) & (refunds.c.paid_line == _BY_HAND)
+    return (refunds.c.state == RefundState.WRITTEN) | by_hand
+
+
+async def _in_files(conn: AsyncConnection, condition: ColumnElement[bool], line: PaidLine) -> list[RefundRow]:
+    """Those that were written for the bank by the day of a line."""
+    return [
         refund
-        for refund in await outstanding(conn)
+        for refund in await where(conn, condition)
         if refund.currency == YEN
         and refund.file_id
         and (await find_file(conn, refund.file_id)).written_on <= line.on
     ]
-    if line.file_id is not None:
-        held = [refund for refund in out if refund.file_id == line.file_id]
-        return held if held and sum(refund.amount for refund in held) == line.amount else []
-    same = [refund for refund in out if refund.amount == line.amount]
+
+
+async def _of_payee(
+    conn: AsyncConnection, vault: Vault, condition: ColumnElement[bool], line: PaidLine
+) -> list[RefundRow]:
+    """Those of them whose number a line gives; where it gives none, those that go to its payee."""
+    found = await _in_files(conn, condition, line)
     if named := _named(line):
-        return [refund for refund in same if named == {refund.number}]
-    for refund in same:  # of two that go to one account, the earlier is the one that is shown first
-        if _is_payee(await opened_account(conn, vault, refund.number), line):
-            return [refund]
-    return []
+        return [refund for refund in found if named == {refund.number}]
+    return [refund for refund in found if await _goes_to_payee(conn, vault, refund, line)]
+
+
+async def _goes_to_payee(conn: AsyncConnection, vault: Vault, refund: RefundRow, line: PaidLine) -> bool:
+    try:
+        return _is_payee(await opened_account(conn, vault, refund.number), line)
+    except Destroyed:
+        return False
 
 
 def _named(line: PaidLine) -> set[str]:
@@ -333,6 +412,28 @@ def _is_payee(account: RefundAccount, line: PaidLine) -> bool:
         return bool(line.holder) and bank_kana(line.holder) == account.holder_kana
     except ValueError:
         return False
+
+
+def _check_none_rejected(held: Sequence[RefundRow]) -> None:
+    """Raise ``Refusal`` (refund_state) where a file would pay what does not go back, or once more."""
+    rejected = [refund.number for refund in held if refund.state is RefundState.REJECTED]
+    if rejected:
+        raise Refusal(
+            Code.REFUND_STATE,
+            f"{rejected[0]} of this file came back or is given up: give the bank a new file, without it",
+        )
+
+
+def _return_shown(refund: RefundRow) -> str:
+    return f"refund_return_shown/{refund.number}"
+
+
+async def _accept(
+    conn: AsyncConnection, file_id: str, held: Sequence[RefundRow], *, by: str, on: date
+) -> None:
+    await _end_file(conn, file_id, "accepted", on=on)
+    for refund in held:
+        await audited(conn, refund, by, "refund_accepted")
 
 
 async def _end_file(conn: AsyncConnection, file_id: str, state: FileState, *, on: date) -> None:

@@ -45,7 +45,8 @@ _WHY = {
     "not_found": "the bank took back a deposit that nobody told of; should it come, it is taken back",
     "one_of_several": "took back one of several that are alike but for their references: check which",
     "twin_taken_back": "took back a deposit that another source tells of too: that one may be credited still",
-    "return_unknown": "a payment of ours came back, and no refund is known that it could be",
+    "return_unknown": "a payment of ours came back, and no refund the bank took is known that it could be",
+    "refund_unsure": "a refund was paid or came back, and it could be one of several: record which",
 }
 _FOUND_BY = {
     "virtual_account": "by its virtual account",
