@@ -1,6 +1,7 @@
 """Refunds as they stand: yen of a deposit on their way back to whoever paid, and how far they are.
 
-What people do with one is in ``refunds``; what the bank is told to pay, and pays, in ``refund_files``.
+What people do with one is in ``refunds``; what the bank is told to pay in ``refund_files``, what it pays in
+``refund_lines``.
 """
 
 from collections.abc import Sequence

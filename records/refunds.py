@@ -4,7 +4,8 @@ One person proposes a refund and the account it goes to, another approves it, it
 file or a list for the bank, and a line of a statement shows that it was paid. From the proposal on those yen
 are spoken for; a refund that is rejected, or comes back, leaves them in suspense again.
 
-This is the front of the refunds; the rest has files of its own: ``refund_rows``, ``refund_files``.
+This is the front of the refunds; the rest has files of its own: ``refund_rows``, ``refund_files``,
+``refund_lines``.
 """
 
 from datetime import date
@@ -27,21 +28,23 @@ from records.refund_files import (
     FileKind,
     FileRow,
     FileState,
-    PaidLine,
     Transfer,
     accept_file,
     check_taken,
     find_file,
+    list_files,
+    refuse_file,
+    transfers,
+    write_file,
+)
+from records.refund_lines import (
+    PaidLine,
     find_paid,
     find_returned,
-    list_files,
     mark_paid,
     outstanding,
     record_paid,
-    refuse_file,
     show_returned,
-    transfers,
-    write_file,
 )
 from records.refund_rows import (
     RefundRow,
