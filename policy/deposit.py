@@ -17,6 +17,7 @@ from pydantic import (
     ValidationError,
 )
 
+from policy.calendar import today_in_tokyo
 from policy.checkdigits import find_payment_reference
 from policy.malformed import malformed
 
@@ -103,6 +104,11 @@ class DepositNotice(BaseModel):
         ),
     ]
     data: DepositData
+
+    @property
+    def sent_on(self) -> date:
+        """The day in Tokyo on which it was sent."""
+        return today_in_tokyo(self.timestamp)
 
 
 def parse_notice(body: bytes) -> DepositNotice:

@@ -77,11 +77,12 @@ async def assign(
 
     ``on`` is the day of the clerk's decision, the deposit's own day by default. Doing it again changes
     nothing. Raises ``Refusal``: deposit_not_assignable when nothing is left, it is in another currency, or
-    the request has no open invoice; unknown_deposit, unknown_request.
+    the request has no open invoice, or it may be a twin; unknown_deposit, unknown_request.
     """
     await find_request(conn, request_id)
     invoice = await invoices.locked_of(conn, request_id)
     deposit = await deposits.locked(conn, source, deposit_id)
+    _refuse_twin(deposit)
     needed = (await invoices.needed(conn, [request_id])).get(request_id, 0)
     if invoice is None or needed == 0 or not _may_pay(deposit):
         if request_id in deposit.requests and deposit.state is not DepositState.CANCELLED:
@@ -101,7 +102,7 @@ async def split(
 
     The rest stays in suspense. The same split again changes nothing. Raises ``Refusal``: unknown_staff,
     wrong_role, malformed, unknown_deposit, unknown_request, deposit_not_assignable when a part is more than
-    its invoice needs or all are more than is left.
+    its invoice needs, all are more than is left, or the deposit may be a twin.
     """
     await staff.require(conn, by, Act.SPLIT_DEPOSIT)
     wanted = {part.request_id: part.amount for part in parts}
@@ -113,6 +114,7 @@ async def split(
     deposit = await deposits.locked(conn, source, deposit_id)
     if wanted.items() <= (await _live(conn, deposit)).items():
         return deposit
+    _refuse_twin(deposit)
     if not _may_pay(deposit) or sum(wanted.values()) > deposit.remainder:
         raise Refusal(
             Code.DEPOSIT_NOT_ASSIGNABLE,
@@ -312,6 +314,15 @@ async def _live(conn: AsyncConnection, deposit: DepositRow) -> dict[str, int]:
 def _may_pay(deposit: DepositRow) -> bool:
     waits = deposit.state in (DepositState.SETTLED, DepositState.SUSPENSE)
     return waits and deposit.remainder > 0 and deposit.currency == YEN
+
+
+def _refuse_twin(deposit: DepositRow) -> None:
+    if deposit.state is DepositState.SUSPENSE and deposit.suspense_reason is Suspense.TWIN:
+        raise Refusal(
+            Code.DEPOSIT_NOT_ASSIGNABLE,
+            "it may tell once more of money another source told of: `kaiji deposits dismiss-twin`, or "
+            "`kaiji deposits not-a-twin` first",
+        )
 
 
 def _not_assignable(deposit: DepositRow, invoice: InvoiceRow | None) -> Refusal:

@@ -22,7 +22,7 @@ from records.invoices import InvoiceRow
 from records.tables import deposits as deposit_rows
 from records.tables import invoices as invoice_rows
 from records.told import Told
-from records.twins import are_twins
+from records.twins import are_twins, lock_money
 
 _INVOICE_NUMBER = re.compile(r"(?<![A-Z0-9])INV[ -]?([0-9]{4})[ -]?([0-9]{6})(?![0-9])")
 _HYPHENS = re.compile("[\u2010-\u2015\u2212\u30fc]")
@@ -89,6 +89,7 @@ async def decide(conn: AsyncConnection, told: Sequence[Told]) -> list[Decision]:
     """What becomes of settled deposits of one source, in their order; the invoices they mean are locked from
     here on.
     """
+    await lock_money(conn, told)
     meant = await _meant(conn, told)
     needed = await invoices.needed(conn, {invoice.request_id for invoice in meant if invoice})
     otherwise = await entries.told_otherwise(conn, told)

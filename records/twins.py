@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
+from zlib import crc32
 
 from sqlalchemy import ColumnElement, Row, and_, any_, case, func, literal, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -21,11 +22,12 @@ from policy.refusals import Code, Refusal
 from policy.roles import Act
 from records import audit, deposits, entries, errands, staff
 from records.allocations import strike_out
+from records.bank_lines import BankDeposit
 from records.deposits import DepositRow, DepositState, Suspense, case_id, is_dismissed, is_live, stands
 from records.errands import NewErrand
 from records.folding import fold_payer
 from records.invoices import InvoiceRow
-from records.locks import lock
+from records.locks import lock, lock_all
 from records.tables import allocations
 from records.tables import deposits as deposit_rows
 from records.told import Told
@@ -34,6 +36,9 @@ from runtime.keys import Keyring
 _Key = tuple[date, int, str, str]
 _Group = tuple[str, frozenset[_Key]]  # who tells, and what its deposits have in common
 _Deposit = Row[*tuple[Any, ...]]
+
+_BUCKETS = 1024
+_OTHER_MONEY = "deposit_not_a_twin"
 
 
 def likeness(keyring: Keyring, payer_name: str) -> str | None:
@@ -99,10 +104,7 @@ async def dismiss_twin(
     other tells of it.
     """
     await staff.require(conn, by, Act.DISMISS_TWIN)
-    told = await deposits.find(conn, source, deposit_id)
-    await lock(conn, f"deposits/{source}")
-    await lock(conn, f"twins/{told.value_date}/{told.amount}/{told.currency}")
-    deposit = await deposits.locked(conn, source, deposit_id)
+    deposit = await _locked(conn, source, deposit_id)
     if deposit.state is DepositState.CANCELLED and deposit.suspense_reason is Suspense.TWIN:
         return deposit
     if deposit.state is not DepositState.SUSPENSE or deposit.remainder != deposit.amount:
@@ -118,6 +120,43 @@ async def dismiss_twin(
     await audit.append(conn, case_id(source, deposit_id), actor=by, act="deposit_twin_dismissed")
     await errands.add(conn, NewErrand(source, deposit_id))
     return await deposits.find(conn, source, deposit_id)
+
+
+async def not_a_twin(conn: AsyncConnection, source: str, deposit_id: str, *, by: str, on: date) -> DepositRow:
+    """Say of a deposit in suspense that it is other money than what another source told of: it waits as
+    unidentified, and may be credited. Audited.
+
+    Doing it again changes nothing. Raises ``Refusal``: unknown_staff, wrong_role, unknown_deposit,
+    deposit_not_assignable where it is not taken for a twin.
+    """
+    await staff.require(conn, by, Act.DISMISS_TWIN)
+    deposit = await _locked(conn, source, deposit_id)
+    if deposit.state is not DepositState.SUSPENSE or deposit.suspense_reason is not Suspense.TWIN:
+        if any(event.act == _OTHER_MONEY for event in await audit.events(conn, case_id(source, deposit_id))):
+            return deposit
+        raise Refusal(
+            Code.DEPOSIT_NOT_ASSIGNABLE, "only a deposit that waits as a twin is said not to be one"
+        )
+    restated = await deposits.restate(conn, source, deposit_id, on=on, reason=Suspense.UNIDENTIFIED)
+    await audit.append(conn, case_id(source, deposit_id), actor=by, act=_OTHER_MONEY)
+    await errands.add(conn, NewErrand(source, deposit_id))
+    return restated
+
+
+async def lock_money(conn: AsyncConnection, told: Iterable[Told | DepositRow | BankDeposit]) -> None:
+    """Wait until nobody else looks for twins of deposits like these. Lock invoices afterwards."""
+    money = {f"{deposit.value_date}/{deposit.amount}/{deposit.currency}" for deposit in told}
+    buckets = {
+        crc32(each.encode()) % _BUCKETS for each in money
+    }  # a lock for each may be more than there are
+    await lock_all(conn, [f"twins/{bucket}" for bucket in sorted(buckets)])
+
+
+async def _locked(conn: AsyncConnection, source: str, deposit_id: str) -> DepositRow:
+    told = await deposits.find(conn, source, deposit_id)
+    await lock(conn, f"deposits/{source}")
+    await lock_money(conn, [told])
+    return await deposits.locked(conn, source, deposit_id)
 
 
 async def _alike(

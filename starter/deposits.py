@@ -177,6 +177,15 @@ class Clerk:
             )
         return await self._done(deposit, after)
 
+    async def not_a_twin(self, deposit: DepositRow) -> Done:
+        """Say that it is other money than what another source told of: it waits to be credited.
+
+        Raises `Refusal` (deposit_not_assignable).
+        """
+        async with self._acting(deposit, Act.DISMISS_TWIN) as conn:
+            after = await ledger.not_a_twin(conn, deposit.source, deposit.deposit_id, by=self._by, on=today())
+        return await self._done(deposit, after)
+
     def _acting(self, deposit: DepositRow, act: Act) -> AbstractAsyncContextManager[AsyncConnection]:
         case = deposits.case_id(deposit.source, deposit.deposit_id)
         return acting(self._database, case, self._by, act, f"{act}/{uuid4()}")

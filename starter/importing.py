@@ -28,8 +28,10 @@ from records.bank_lines import BankDeposit, Outcome, Recorded, Seen
 from records.database import Database
 from records.import_log import CASE, Import, Noted
 from records.imports import record_many
+from records.locks import lock
 from records.own_payments import OwnPayment, record_own
 from records.refunds import PaidLine
+from records.twins import lock_money
 from runtime.errors import Unreachable
 from runtime.keys import Keyring
 from starter import bank
@@ -126,6 +128,9 @@ class Importing:
         for parts in _together(self._parts(file), TRIAL_BLOCK):
             async with self._database.begin() as conn:
                 trial = await conn.begin_nested()
+                # all at once and first: no part waits for them while another's invoices are locked
+                await lock(conn, f"deposits/{SOURCE}")
+                await lock_money(conn, [_deposit(line) for part in parts for line in part if line.is_deposit])
                 for part in parts:
                     result += await self._record(conn, id, file.format, part, seen=keep)
                     advance(len(part))

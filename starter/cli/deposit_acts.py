@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
     command(app, "unassign", example=f"kaiji deposits unassign {it} {one} --by accounts-1")(unassign)
     command(app, "split", example=f"kaiji deposits split {it} {one}=5,400 {two}=2,700 --by accounts-1")(split)
     command(app, "dismiss-twin", example=f"kaiji deposits dismiss-twin {it} --by accounts-1")(dismiss_twin)
+    command(app, "not-a-twin", example=f"kaiji deposits not-a-twin {it} --by accounts-1")(not_a_twin)
     command(
         app,
         "refund",
@@ -84,6 +85,13 @@ async def dismiss_twin(installation: Installation, deposit: DepositName, by: By)
     clerk, found = await _at(installation, deposit, by)
     done = await clerk.dismiss_twin(found)
     return _done(done, f"{name(found)} is struck out: the other source's deposit stands for the money.")
+
+
+async def not_a_twin(installation: Installation, deposit: DepositName, by: By) -> Answer:
+    """Say that a deposit is other money than what another source told of: it can be credited from then on."""
+    clerk, found = await _at(installation, deposit, by)
+    done = await clerk.not_a_twin(found)
+    return _done(done, f"{name(found)} is no twin: it waits for what you decide.")
 
 
 async def refund(

@@ -100,6 +100,7 @@ async def show(
 ) -> Answer:
     """Show where a deposit stands: what of it is credited, goes back, or waits and why; and its history."""
     from records import audit, deposits, refunds, suggestions
+    from records.twins import possible_twins
     from starter.deposits import Clerk, due_on, find
 
     async with installation.database.begin() as conn:
@@ -114,19 +115,21 @@ async def show(
         credits = await deposits.allocations_of(conn, *key)
         returns = await refunds.of_deposit(conn, *key)
         named = await suggestions.named(conn, *key)
+        twins = [f"{source}/{id}" for source, id in await possible_twins(conn, *key)]
         events = await audit.events(conn, deposits.case_id(*key))
     due = due_on(row)
     document = {
         **asdict(row),
         "due_on": due,
         "names": named,
+        "possible_twins": twins,
         "allocations": credits,
         "refunds": returns,
         "history": [{"at": e.at, "by": e.actor, "act": e.act, "detail": e.detail} for e in events],
     }
     if words is not None:
         document["payer"] = asdict(words)
-    return Answer(document, lambda: _shown(row, due, named, credits, returns, events, words))
+    return Answer(document, lambda: _shown(row, due, named, twins, credits, returns, events, words))
 
 
 @command(app, "suggest", example="kaiji deposits suggest webhook/dep-0001 --by accounts-1")
@@ -172,6 +175,7 @@ def _shown(
     row: "DepositRow",
     due: date | None,
     named: "Named | None",
+    twins: list[str],
     credits: "list[AllocationRow]",
     returns: "list[RefundRow]",
     events: "list[Event]",
@@ -191,6 +195,7 @@ def _shown(
         ("booked on", row.booked_on),
         ("imported by", row.import_id),
         ("names", f"{named.request_id}, {named.invoice_number}: {named.state}" if named else None),
+        ("may tell of the money of", ", ".join(twins) or None),
     ]
     parts: list[RenderableType] = [facts(about)]
     if words is not None:

@@ -168,8 +168,9 @@ async def test_a_deposit_is_split_taken_back_and_assigned_elsewhere(clerk: Clerk
     assert (assigned["state"], assigned["remainder"]) == ("matched", 0)
     credits = (await clerk.show("many"))["allocations"]
     assert [each["reversed_by"] for each in credits if each["reversed_on"]] == ["accounts-1"] * 3
-    refused = await clerk.run("deposits", "dismiss-twin", f"{SOURCE}/many")
-    assert (refused.status, refused.code) == (3, "deposit_not_assignable")
+    for act in ("dismiss-twin", "not-a-twin"):
+        refused = await clerk.run("deposits", act, f"{SOURCE}/many")
+        assert (refused.status, refused.code) == (3, "deposit_not_assignable")
 
 
 async def test_while_temporal_is_away_the_ledger_is_written_and_decisions_wait(clerk: Clerk) -> None:
@@ -230,6 +231,7 @@ async def test_whoever_may_not_leaves_a_trace_and_nothing_else(clerk: Clerk) -> 
         (("deposits", "unassign", it, request_id), "unassign_deposit"),
         (("deposits", "split", it, f"{request_id}=1"), "split_deposit"),
         (("deposits", "dismiss-twin", it), "dismiss_twin"),
+        (("deposits", "not-a-twin", it), "dismiss_twin"),
         (("deposits", "refund", it, *account), "refund_deposit"),
         (("refunds", "show", number, "--account"), "approve_refund"),
         (("refunds", "approve", number), "approve_refund"),

@@ -327,7 +327,10 @@ async def test_a_statement_of_lumps_and_a_notice_of_their_payments_count_once(
     async with desk.database.begin() as conn:
         received = (await ledger.payments(conn, request_id)).received
     assert received == (5400 if currency == "JPY" else 0)
-    await desk.do("deposits", "dismiss-twin", f"bank/{lump['deposit_id']}", *BY)
+    it = f"bank/{lump['deposit_id']}"
+    assert len((await desk.do("deposits", "show", it))["possible_twins"]) == 2
+    assert (await desk.do("deposits", "not-a-twin", it, *BY))["suspense_reason"] == "unidentified"
+    await desk.do("deposits", "dismiss-twin", it, *BY)
     books = await desk.do("deposits", "ledger", "--month", f"{today():%Y-%m}")
     waits = {"JPY": 60} if currency == "JPY" else {"JPY": 0, "EUR": 546000}
     assert books["closing"]["suspense"] == waits
