@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from policy.calendar import today_in_tokyo
-from policy.checkdigits import find_payment_reference
+from policy.checkdigits import first_payment_reference
 from policy.malformed import malformed
 
 MAX_AMOUNT = 10**12
@@ -85,10 +85,7 @@ class DepositData(BaseModel):
     @property
     def payment_reference(self) -> str | None:
         """Our payment reference in what the payer typed: the reference, else the EDI field, else the name."""
-        for text in (self.reference, self.edi, self.payer_name):
-            if found := find_payment_reference(text):
-                return found
-        return None
+        return first_payment_reference(self.reference, self.edi, self.payer_name)
 
 
 class DepositNotice(BaseModel):

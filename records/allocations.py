@@ -16,13 +16,14 @@ from policy.refusals import Code, Refusal
 from policy.roles import Act
 from records import audit, credit_notes, deposits, errands, invoices, staff
 from records.credit_notes import Reason
-from records.deposits import DepositRow, DepositState, Match, Suspense, case_id, is_live
+from records.deposits import WAITING, DepositRow, DepositState, Match, Suspense, case_id, is_live
 from records.errands import NewErrand
 from records.invoices import InvoiceRow
 from records.requests import find as find_request
 from records.tables import allocations
 from records.tables import deposits as deposit_rows
 from records.tables import invoices as invoice_rows
+from records.told import Told
 
 
 @dataclass(frozen=True)
@@ -269,7 +270,7 @@ async def strike_out(
     )
 
 
-def told(deposit: DepositRow, request_id: str, amount: int) -> audit.Detail:
+def told(deposit: DepositRow | Told, request_id: str, amount: int) -> audit.Detail:
     """What the audit trails say of yen moved between a deposit and a request."""
     return {
         "source": deposit.source,
@@ -312,8 +313,7 @@ async def _live(conn: AsyncConnection, deposit: DepositRow) -> dict[str, int]:
 
 
 def _may_pay(deposit: DepositRow) -> bool:
-    waits = deposit.state in (DepositState.SETTLED, DepositState.SUSPENSE)
-    return waits and deposit.remainder > 0 and deposit.currency == YEN
+    return deposit.state in WAITING and deposit.remainder > 0 and deposit.currency == YEN
 
 
 def _refuse_twin(deposit: DepositRow) -> None:

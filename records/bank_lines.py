@@ -12,6 +12,7 @@ from functools import cached_property
 
 from pydantic import JsonValue
 
+from policy.checkdigits import first_payment_reference
 from policy.currency import YEN
 from records.deposits import Suspense
 from records.encoding import canonical_json
@@ -55,6 +56,11 @@ class BankDeposit:
     def day(self) -> date:
         """The day from which the books know it."""
         return self.booked_on or self.value_date
+
+    @cached_property
+    def payment_reference(self) -> str | None:
+        """Ours, in what the payer typed."""
+        return first_payment_reference(*self.words)
 
     @property
     def words(self) -> tuple[str, str, str]:

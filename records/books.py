@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from policy.calendar import add_months
 from policy.currency import YEN, decimal, figures, shown
-from records.deposits import DepositState, standing
+from records.deposits import WAITING, DepositState, is_live, known_from, same_deposit, standing
 from records.tables import allocations, credit_notes, deposits, invoices, refunds
 
 
@@ -146,8 +146,8 @@ async def faults(conn: AsyncConnection) -> list[str]:
             func.coalesce(going.c.amount, 0).label("refunded"),
             func.coalesce(going.c.waiting, 0).label("waiting"),
         )
-        .join(live, _same_deposit(live), isouter=True)
-        .join(going, _same_deposit(going), isouter=True)
+        .join(live, same_deposit(live), isouter=True)
+        .join(going, same_deposit(going), isouter=True)
         .where(deposits.c.state != DepositState.PRELIMINARY)
     )
     for row in rows:
@@ -214,27 +214,21 @@ def to_csv(books: Books) -> str:
         row["id"] = f"{row.pop('source')}/{row.pop('deposit_id')}"
         writer.writerow({"record": "deposit", **row})
     for invoice in books.invoices:
-        row = _plain(invoice)
-        row["id"], row["day"], row["requests"] = (
-            row.pop("number"),
-            row.pop("issued_on"),
-            row.pop("request_id"),
-        )
         writer.writerow(
             {
                 "record": "invoice",
                 "currency": YEN,
-                "id": row["id"],
-                "day": row["day"],
-                "requests": row["requests"],
-                "opening": row["opening"],
-                "received": row["invoiced"],
-                "matched": row["paid"],
-                "credited": row["credited"],
-                "closing": row["closing"],
-                "amount": row["total"],
-                "total_matched": row["total_paid"],
-                "total_credited": row["total_credited"],
+                "id": invoice.number,
+                "day": invoice.issued_on,
+                "requests": invoice.request_id,
+                "opening": invoice.opening,
+                "received": invoice.invoiced,
+                "matched": invoice.paid,
+                "credited": invoice.credited,
+                "closing": invoice.closing,
+                "amount": invoice.total,
+                "total_matched": invoice.total_paid,
+                "total_credited": invoice.total_credited,
             }
         )
     for end in ("opening", "closing"):
@@ -305,7 +299,7 @@ async def _deposit_lines(conn: AsyncConnection, period: _Period) -> list[Deposit
         .group_by(refunds.c.source, refunds.c.deposit_id)
         .subquery()
     )
-    day = func.coalesce(deposits.c.booked_on, deposits.c.value_date)
+    day = known_from()
     rows = await conn.execute(
         select(
             deposits.c.source,
@@ -315,19 +309,14 @@ async def _deposit_lines(conn: AsyncConnection, period: _Period) -> list[Deposit
             deposits.c.amount,
             deposits.c.cancelled_on,
             credits.c.requests,
-            *(
-                func.coalesce(ends.c[end], 0).label(f"{name}_{end}")
-                for name, ends in (("matched", credits), ("refunded", returns))
-                for end in ("before", "last")
-            ),
+            *_summed(matched=credits, refunded=returns),
         )
-        .join(credits, _same_deposit(credits), isouter=True)
-        .join(returns, _same_deposit(returns), isouter=True)
+        .join(credits, same_deposit(credits), isouter=True)
+        .join(returns, same_deposit(returns), isouter=True)
         .where(
             deposits.c.state != DepositState.PRELIMINARY,
             day <= period.last,
-            (deposits.c.moved_on >= period.first)
-            | deposits.c.state.in_([DepositState.SETTLED, DepositState.SUSPENSE]),
+            (deposits.c.moved_on >= period.first) | deposits.c.state.in_(WAITING),
         )
         .order_by(day, deposits.c.source, deposits.c.deposit_id)
     )
@@ -384,11 +373,7 @@ async def _invoice_lines(conn: AsyncConnection, period: _Period) -> list[Invoice
             invoices.c.request_id,
             invoices.c.issued_on,
             invoices.c.total,
-            *(
-                func.coalesce(ends.c[end], 0).label(f"{name}_{end}")
-                for name, ends in (("paid", payments), ("credited", notes))
-                for end in ("before", "last")
-            ),
+            *_summed(paid=payments, credited=notes),
         )
         .join(payments, payments.c.request_id == invoices.c.request_id, isouter=True)
         .join(notes, notes.c.invoice_number == invoices.c.number, isouter=True)
@@ -441,6 +426,15 @@ def _at_both_ends(
     ]
 
 
+def _summed(**sums: Subquery) -> list[ColumnElement[int]]:
+    """These sums at both ends, each under its name; 0 where nothing was summed up."""
+    return [
+        func.coalesce(ends.c[end], 0).label(f"{name}_{end}")
+        for name, ends in sums.items()
+        for end in ("before", "last")
+    ]
+
+
 def _counts(day: date, begins: ColumnElement[date], ends: ColumnElement[date] | None) -> ColumnElement[bool]:
     """Whether something counts at the end of a day."""
     begun = begins <= day
@@ -450,7 +444,7 @@ def _counts(day: date, begins: ColumnElement[date], ends: ColumnElement[date] | 
 def _credited_now() -> "Select[tuple[object, ...]]":
     return (
         select(allocations.c.source, allocations.c.deposit_id, func.sum(allocations.c.amount).label("amount"))
-        .where(allocations.c.reversed_on.is_(None))
+        .where(is_live())
         .group_by(allocations.c.source, allocations.c.deposit_id)
     )
 
@@ -472,7 +466,7 @@ def _refunded_now() -> "Select[tuple[object, ...]]":
 def _paid_now() -> "Select[tuple[object, ...]]":
     return (
         select(allocations.c.request_id, func.sum(allocations.c.amount).label("amount"))
-        .where(allocations.c.reversed_on.is_(None))
+        .where(is_live())
         .group_by(allocations.c.request_id)
     )
 
@@ -481,10 +475,6 @@ def _noted_now() -> "Select[tuple[object, ...]]":
     return select(credit_notes.c.invoice_number, func.sum(credit_notes.c.amount).label("amount")).group_by(
         credit_notes.c.invoice_number
     )
-
-
-def _same_deposit(other: Subquery) -> ColumnElement[bool]:
-    return (other.c.source == deposits.c.source) & (other.c.deposit_id == deposits.c.deposit_id)
 
 
 def _balance(suspense: Iterable[tuple[str, int]], open_: Iterable[int]) -> Balance:

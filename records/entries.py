@@ -9,19 +9,19 @@ twice. Details count in money, for the details of an entry add up to it; so two 
 lots of details are there. A twin too many is seen by a clerk, and one too few by nobody.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, any_, exists, func, literal, select
+from sqlalchemy import ColumnElement, Row, exists, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.sql.expression import CollectionAggregate
 from sqlalchemy.types import String
 
 from records import audit, deposits, errands
-from records.deposits import DepositState, Suspense, case_id, is_dismissed, is_live, stands
+from records.arrays import any_of
+from records.deposits import DepositState, Suspense, case_id, is_dismissed, is_live, same_deposit, stands
 from records.errands import NewErrand
 from records.tables import allocations, refunds
 from records.tables import deposits as rows
@@ -186,10 +186,9 @@ async def _lumps(conn: AsyncConnection, source: str, entries: Collection[str]) -
     lumps: dict[str, list[_Lump]] = {}
     if not entries:
         return lumps
-    is_part = (allocations.c.source == rows.c.source) & (allocations.c.deposit_id == rows.c.deposit_id)
-    goes_back = (refunds.c.source == rows.c.source) & (refunds.c.deposit_id == rows.c.deposit_id)
-    touched = exists().where(is_part, is_live()) | exists().where(goes_back, refunds.c.state != "rejected")
-    of_these = (rows.c.source == source) & (rows.c.entry == _any(entries)) & rows.c.lump & _is_told()
+    credited = exists().where(same_deposit(allocations), is_live())
+    touched = credited | exists().where(same_deposit(refunds), refunds.c.state != "rejected")
+    of_these = (rows.c.source == source) & (rows.c.entry == any_of(entries)) & rows.c.lump & _is_told()
     # locked first, and only then looked at: a clerk may have dealt with them while we waited
     await conn.execute(
         select(rows.c.deposit_id).where(of_these).order_by(rows.c.deposit_id).with_for_update()
@@ -224,7 +223,7 @@ async def _details(conn: AsyncConnection, source: str, entries: Collection[str])
             func.sum(rows.c.amount).label("money"),
             func.coalesce(func.sum(rows.c.amount).filter(as_twins), 0).label("twins"),
         )
-        .where(rows.c.source == source, rows.c.entry == _any(entries), ~rows.c.lump, _is_told())
+        .where(rows.c.source == source, rows.c.entry == any_of(entries), ~rows.c.lump, _is_told())
         .group_by(*columns)
     )
     for row in found:
@@ -252,7 +251,3 @@ def _refers(lump: _Lump | _Details, details: _Details) -> bool:
 
 def _same(lump: _Lump | _Details, details: _Details) -> bool:
     return _refers(lump, details) or lump.kinds.isdisjoint(details.kinds)
-
-
-def _any(entries: Iterable[str]) -> CollectionAggregate[bool]:
-    return any_(literal(sorted(entries), ARRAY(String)))

@@ -9,14 +9,13 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import any_, literal, or_, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.types import String
 
 from policy.currency import YEN
 from records import audit, deposits, entries, invoices
 from records.allocations import credit
+from records.arrays import any_of
 from records.deposits import DepositState, Match, Suspense, case_id, is_deposit
 from records.invoices import InvoiceRow
 from records.tables import deposits as deposit_rows
@@ -125,9 +124,8 @@ async def _meant(conn: AsyncConnection, told: Sequence[Told]) -> list[InvoiceRow
     found = await invoices.locked_all(
         conn,
         or_(
-            invoice_rows.c.number == any_(literal(sorted(filter(None, numbers)), ARRAY(String))),
-            invoice_rows.c.payment_reference
-            == any_(literal(sorted(filter(None, references)), ARRAY(String))),
+            invoice_rows.c.number == any_of(numbers),
+            invoice_rows.c.payment_reference == any_of(references),
         ),
     )
     by_number: dict[str | None, InvoiceRow] = {invoice.number: invoice for invoice in found}

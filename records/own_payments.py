@@ -7,13 +7,12 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import any_, literal, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.types import String
 
 from policy.currency import YEN
 from records import audit, import_log, refunds
+from records.arrays import any_of
 from records.bank_lines import Doubt, Outcome, Recorded, Seen, What
 from records.deposits import case_id
 from records.locks import lock
@@ -70,8 +69,7 @@ async def record_own(
 
 async def _known(conn: AsyncConnection, source: str, keys: Sequence[str]) -> set[str]:
     """Which lines were taken in before."""
-    wanted = literal(list(keys), ARRAY(String))
-    paid = await conn.scalars(select(refund_rows.c.paid_line).where(refund_rows.c.paid_line == any_(wanted)))
+    paid = await conn.scalars(select(refund_rows.c.paid_line).where(refund_rows.c.paid_line == any_of(keys)))
     returned = await audit.with_event(conn, [case_id(source, key) for key in keys], _RETURNED)
     return {*paid, *(case.rpartition("/")[2] for case in returned)}
 

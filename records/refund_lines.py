@@ -178,13 +178,9 @@ def _is_outstanding() -> ColumnElement[bool]:
 
 async def _in_files(conn: AsyncConnection, condition: ColumnElement[bool], line: PaidLine) -> list[RefundRow]:
     """Those that were written for the bank by the day of a line."""
-    return [
-        refund
-        for refund in await where(conn, condition)
-        if refund.currency == YEN
-        and refund.file_id
-        and (await find_file(conn, refund.file_id)).written_on <= line.on
-    ]
+    written = select(refund_files.c.id).where(refund_files.c.written_on <= line.on)
+    found = await where(conn, condition & refunds.c.file_id.in_(written))
+    return [refund for refund in found if refund.currency == YEN]
 
 
 async def _of_payee(

@@ -123,10 +123,9 @@ def by_deposit(found: Sequence[RefundRow]) -> list[RefundRow]:
 
 async def where(conn: AsyncConnection, condition: ColumnElement[bool]) -> list[RefundRow]:
     """The refunds of which this holds, by number."""
-    is_its = (deposit_rows.c.source == refunds.c.source) & (deposit_rows.c.deposit_id == refunds.c.deposit_id)
     rows = await conn.execute(
         select(refunds, deposit_rows.c.currency)
-        .join(deposit_rows, is_its)
+        .join(deposit_rows, deposits.same_deposit(refunds))
         .where(condition)
         .order_by(refunds.c.number)
     )

@@ -19,7 +19,7 @@ from policy.registry import pack
 from policy.retention import Expiry, expiries, payments_expired_before
 from policy.vocabulary import ANSWERS, LetterState, RecordClass
 from records import audit, documents, requests
-from records.deposits import case_id, is_live
+from records.deposits import case_id, is_live, same_deposit
 from records.locks import lock
 from records.tables import (
     allocations,
@@ -397,13 +397,9 @@ async def _delete_deposits(
     conn: AsyncConnection, condition: ColumnElement[bool], rows: dict[str, int]
 ) -> list[str]:
     """Delete those of these deposits that are dealt with and pay for no invoice that is kept."""
-    of_deposit = (allocations.c.source == deposits.c.source) & (
-        allocations.c.deposit_id == deposits.c.deposit_id
-    )
-    pays = exists().where(of_deposit, allocations.c.request_id == invoices.c.request_id)
+    pays = exists().where(same_deposit(allocations), allocations.c.request_id == invoices.c.request_id)
     on_its_way = exists().where(
-        refunds.c.source == deposits.c.source,
-        refunds.c.deposit_id == deposits.c.deposit_id,
+        same_deposit(refunds),
         refunds.c.state.in_(["proposed", "approved", "written"]),
     )
     dealt_with = deposits.c.state.in_(["matched", "refunded", "cancelled"])

@@ -8,16 +8,15 @@ one comes.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from policy.checkdigits import find_payment_reference
 from policy.deposit import NoticeType
 from policy.vocabulary import RecordClass
 from records import audit
 from records.bank_lines import BankDeposit, Doubt, Outcome, What
 from records.cancelling import take_back
-from records.deposits import DepositState, Suspense, case_id, is_deposit, is_dismissed
+from records.deposits import DepositState, Suspense, case_id, is_deposit, is_dismissed, known_from
 from records.tables import deposits
 from records.vault import Vault
 
@@ -109,20 +108,20 @@ def detail(record: BankDeposit, import_id: str) -> dict[str, audit.Scalar]:
 
 
 async def _like(conn: AsyncConnection, source: str, record: BankDeposit) -> list[Row[Any]]:
-    reference = next(filter(None, (find_payment_reference(text) for text in record.words)), None)
+    reference = record.payment_reference
     rows = await conn.execute(
         select(deposits)
         .where(
             deposits.c.source == source,
             deposits.c.bank_likeness == record.bank_likeness,
             (deposits.c.state != DepositState.CANCELLED) | is_dismissed(),
-            func.coalesce(deposits.c.booked_on, deposits.c.value_date) <= record.day,
+            known_from() <= record.day,
         )
         .order_by(
             deposits.c.payment_reference.is_distinct_from(reference),
             deposits.c.state == DepositState.CANCELLED,
             deposits.c.state != DepositState.SUSPENSE,
-            func.coalesce(deposits.c.booked_on, deposits.c.value_date).desc(),
+            known_from().desc(),
             deposits.c.deposit_id,
         )
         .limit(10)

@@ -12,16 +12,16 @@ from datetime import date
 from typing import Any
 from zlib import crc32
 
-from sqlalchemy import ColumnElement, Row, and_, any_, case, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, and_, case, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.sql.expression import CollectionAggregate
 from sqlalchemy.types import String
 
 from policy.refusals import Code, Refusal
 from policy.roles import Act
 from records import audit, deposits, entries, errands, staff
 from records.allocations import strike_out
+from records.arrays import any_of
 from records.bank_lines import BankDeposit
 from records.deposits import DepositRow, DepositState, Suspense, case_id, is_dismissed, is_live, stands
 from records.errands import NewErrand
@@ -178,7 +178,7 @@ async def _alike(
             allocations.c.deposit_id,
             func.array_agg(allocations.c.request_id, type_=ARRAY(String)).label("requests"),
         )
-        .where(is_live(), allocations.c.request_id == _any(numbers))
+        .where(is_live(), allocations.c.request_id == any_of(numbers))
         .group_by(allocations.c.source, allocations.c.deposit_id)
         .subquery()
     )
@@ -195,19 +195,15 @@ async def _alike(
     )
     found = await conn.execute(
         select(*columns, func.count().label("alike"))
-        .select_from(
-            deposit_rows.outerjoin(
-                paying, (paying.c.source == rows.source) & (paying.c.deposit_id == rows.deposit_id)
-            )
-        )
+        .select_from(deposit_rows.outerjoin(paying, deposits.same_deposit(paying)))
         .where(
             tuple_(rows.value_date, rows.amount).in_(
                 sorted({(deposit.value_date, deposit.amount) for deposit in told})
             ),
             (stands() & (rows.state != DepositState.SETTLED)) | is_dismissed(),
             or_(
-                *(column == _any(values) for column, values in given),
-                wordless & (rows.likeness == _any(deposit.likeness for deposit in told)),
+                *(column == any_of(values) for column, values in given),
+                wordless & (rows.likeness == any_of(deposit.likeness for deposit in told)),
                 paying.c.requests.is_not(None),
             ),
         )
@@ -245,10 +241,6 @@ def _keys(
 
 def _tellers(deposit: Told | _Deposit) -> list[str]:
     return [f"{deposit.source}/{kind}" for kind in deposit.tellings] or [deposit.source]
-
-
-def _any(values: Iterable[str | None]) -> CollectionAggregate[bool]:
-    return any_(literal(sorted({value for value in values if value is not None}), ARRAY(String)))
 
 
 async def _same_money(

@@ -154,38 +154,24 @@ class Importing:
         file may list the latest first and take back what it tells of later on.
         """
         others = False
-        part: list[BankLine] = []
-        for line in self._lines(file):
-            if line.movement not in _ARRIVED:
-                others = True
-                continue
-            part.append(line)
-            if len(part) == BLOCK:
-                yield part
-                part = []
-        if part:
-            yield part
+
+        def arrived() -> Iterator[BankLine]:
+            nonlocal others
+            for line in self._lines(file):
+                if line.movement in _ARRIVED:
+                    yield line
+                else:
+                    others = True
+
+        yield from _pieces(arrived())
         if others:
-            yield from self._others(file)
+            yield from _pieces(line for line in self._lines(file) if line.movement not in _ARRIVED)
 
     def _lines(self, file: BankFile) -> Iterator[BankLine]:
         try:
             yield from file.lines(self._fingerprint)
         except BankFileRefused:
             raise _changed() from None
-
-    def _others(self, file: BankFile) -> Iterator[list[BankLine]]:
-        part: list[BankLine] = []
-        for line in self._lines(file):
-            if line.movement is Movement.TAKEN_BACK:
-                yield [line]  # it locks what the deposit paid for: more than one at once could lock crosswise
-            elif line.movement not in _ARRIVED:
-                part.append(line)
-                if len(part) == BLOCK:
-                    yield part
-                    part = []
-        if part:
-            yield part
 
     async def _record(
         self,
@@ -217,6 +203,23 @@ async def tell(database: Database, client: ClientSource) -> tuple[bool, int]:
         reached = False
     async with database.begin() as conn:
         return reached, await errands.count_pending(conn)
+
+
+def _pieces(lines: Iterable[BankLine]) -> Iterator[list[BankLine]]:
+    """Lines in blocks. One that takes a deposit back is alone: it locks what that paid for, and more than one
+    at once could lock crosswise.
+    """
+    piece: list[BankLine] = []
+    for line in lines:
+        if line.movement is Movement.TAKEN_BACK:
+            yield [line]
+            continue
+        piece.append(line)
+        if len(piece) == BLOCK:
+            yield piece
+            piece = []
+    if piece:
+        yield piece
 
 
 def _together(parts: Iterable[list[BankLine]], size: int) -> Iterator[list[list[BankLine]]]:

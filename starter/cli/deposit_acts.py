@@ -142,6 +142,11 @@ def name(deposit: "DepositRow") -> str:
     return f"{deposit.source}/{deposit.deposit_id}"
 
 
+def once(line: str, *, repeated: bool) -> str:
+    """What to say of an act that may have been done before."""
+    return f"{line} It was already: nothing has changed." if repeated else line
+
+
 def later(told: bool) -> list[str]:
     """What to say where Temporal was out of reach."""
     return [] if told else ["Temporal is out of reach: the worker tells whoever is to hear of it later."]
@@ -169,10 +174,14 @@ def _done(done: "Done", line: str, *after: str, **more: object) -> Answer:
         "told": done.told,
         **more,
     }
-    if done.repeated:
-        line += " It was already: nothing has changed."
     left = f"Of it {shown(row.remainder, row.currency)} wait in suspense ({row.suspense_reason})."
-    return say(document, line, *([left] if row.remainder else []), *later(done.told), *after)
+    return say(
+        document,
+        once(line, repeated=done.repeated),
+        *([left] if row.remainder else []),
+        *later(done.told),
+        *after,
+    )
 
 
 def _part(text: str) -> "Part":

@@ -83,10 +83,10 @@ async def import_(
     The file is checked whole first: with any finding it is refused and nothing of it applied. The same file,
     or one that overlaps it, changes nothing when it is imported again; one that broke off goes on.
     """
-    from starter.deposits import today
     from starter.importing import Importing, tell
+    from starter.today import machine_day
 
-    importing = Importing(installation.database, installation.keyring, by=by, today=today())
+    importing = Importing(installation.database, installation.keyring, by=by, today=machine_day())
     with _opened(file) as stream:
         with progress("checking", None):
             checked = await importing.check(stream)
@@ -140,9 +140,9 @@ def _tried(file: "BankFile", trial: "Trial") -> Answer:
     document = {
         "dry_run": True,
         **_file(file),
-        **_counts(trial.result),
+        **trial.result.counts(),
         "exact": trial.exact,
-        "outcomes": [_outcome(each) for each in trial.first],
+        "outcomes": [asdict(each) for each in trial.first],
     }
     rough = (
         [] if trial.exact else ["Lines far apart were tried without each other: sums may come out otherwise."]
@@ -164,7 +164,7 @@ def _imported(
         "dry_run": False,
         **_file(file),
         **_stands(stands),
-        **_counts(imported.result),
+        **imported.result.counts(),
         "was_finished": imported.was_finished,
         "to_judge": [_noted(each) for each in noted],
         "still_to_tell": left,
@@ -193,10 +193,6 @@ def _file(file: "BankFile") -> dict[str, object]:
     return {"kind": file.format, "records": file.records, "accounts": file.accounts}
 
 
-def _counts(result: "Recorded") -> dict[str, int]:
-    return result.counts()
-
-
 def _stands(stands: "Import") -> dict[str, object]:
     return {
         "import": stands.id,
@@ -208,10 +204,6 @@ def _stands(stands: "Import") -> dict[str, object]:
         "changed": stands.changed.counts(),
         "doubts": stands.doubts,
     }
-
-
-def _outcome(outcome: "Outcome") -> dict[str, object]:
-    return asdict(outcome)
 
 
 def _noted(noted: "Noted") -> dict[str, object]:

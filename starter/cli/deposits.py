@@ -47,13 +47,14 @@ async def list_(
     The payer's own words stay sealed: `show --payer` has them, `suggest` compares them with open invoices.
     """
     from records import deposits
-    from starter.deposits import due_on, today
+    from starter.deposits import due_on
+    from starter.today import machine_day
 
     waiting = unmatched or overdue
     async with installation.database.begin() as conn:
         found = await deposits.list_deposits(conn, unmatched=waiting, latest=None if waiting else limit + 1)
     listed = [(row, due_on(row)) for row in found]
-    now = today()
+    now = machine_day()
     if overdue:
         listed = [(row, due) for row, due in listed if due and due < now]
     if waiting:

@@ -12,7 +12,7 @@ import typer
 
 from policy.currency import YEN, shown
 from starter.cli.context import By, Installation, command, new_group
-from starter.cli.deposit_acts import later
+from starter.cli.deposit_acts import later, once
 from starter.cli.options import check_writable, parse_date, write_private
 from starter.cli.output import Answer, facts, say, stack, table
 
@@ -156,7 +156,7 @@ async def file(
     """
     from policy.registry import pack_in_force
     from starter import refund_files
-    from starter.deposits import today
+    from starter.today import machine_day
 
     if (again is None) is (pay_on is None):
         raise typer.BadParameter("a new file has a day to be paid on, one that is written again has its own")
@@ -173,7 +173,7 @@ async def file(
             database,
             kind="list" if as_list else "zengin",
             by=by,
-            on=today(),
+            on=machine_day(),
             pay_on=pay_on,
             orderer_code=installation.settings.orderer_code,
             currency=currency,
@@ -227,24 +227,22 @@ async def returned(installation: Installation, number: Number, by: By, on: On = 
 
 
 def _desk(installation: Installation, by: str, on: date | None = None) -> "Desk":
-    from starter.deposits import today
     from starter.refunds import Desk
+    from starter.today import machine_day
 
-    if on is not None and on > today():
+    today = machine_day()
+    if on is not None and on > today:
         raise typer.BadParameter(f"{on} is still to come", param_hint="--on")
-    return Desk(installation.database, installation.temporal, by, on or today())
+    return Desk(installation.database, installation.temporal, by, on or today)
 
 
 def _done(done: "Done", line: str, *after: str) -> Answer:
-    if done.repeated:
-        line += " It was already: nothing has changed."
     document = {**asdict(done.refund), "repeated": done.repeated, "told": done.told}
-    return say(document, line, *later(done.told), *after)
+    return say(document, once(line, repeated=done.repeated), *later(done.told), *after)
 
 
 def _ended(row: "FileRow", repeated: bool, line: str) -> Answer:
-    known = " It was already: nothing has changed." if repeated else ""
-    return say({"file": row, "repeated": repeated}, line + known)
+    return say({"file": row, "repeated": repeated}, once(line, repeated=repeated))
 
 
 def _check_new(out: Path) -> None:
