@@ -24,8 +24,8 @@ from runtime.embedded.temporal_server import TemporalServer
 from runtime.keys import Keyring
 from runtime.stackfile import StackFile
 from starter.cli.main import run
-from starter.deposits import today
 from starter.importing import BLOCK, Importing
+from starter.today import machine_day
 from tests.records.material import open_request
 from tests.records.money import issue
 from tests.starter.bank import bytes_of, camt_of
@@ -331,7 +331,7 @@ async def test_a_statement_of_lumps_and_a_notice_of_their_payments_count_once(
     assert len((await desk.do("deposits", "show", it))["possible_twins"]) == 2
     assert (await desk.do("deposits", "not-a-twin", it, *BY))["suspense_reason"] == "unidentified"
     await desk.do("deposits", "dismiss-twin", it, *BY)
-    books = await desk.do("deposits", "ledger", "--month", f"{today():%Y-%m}")
+    books = await desk.do("deposits", "ledger", "--month", f"{machine_day():%Y-%m}")
     waits = {"JPY": 60} if currency == "JPY" else {"JPY": 0, "EUR": 546000}
     assert books["closing"]["suspense"] == waits
 
