@@ -33,8 +33,9 @@ check: setup     ## ruff, mypy --strict, import-linter
 test: check      ## all checks and the whole test suite
 	$(BIN)/pytest -n 2 --dist loadfile
 
-faults: setup    ## processes killed at many more moments than in `make test`
+faults: setup    ## processes killed at many more moments, and all else that takes longer than `make test` may
 	$(BIN)/pytest tests/faults -m "long or not long"
+	$(BIN)/pytest --ignore=tests/faults -m long
 
 planted: setup   ## bugs planted one by one, to see the random interleavings find each
 	$(BIN)/python -m tests.workflows.planted

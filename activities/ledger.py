@@ -74,13 +74,14 @@ class LedgerActivities:
     async def remind_of_suspense(self, notice: SuspenseNotice) -> None:
         """Say in the audit trail that a deposit still waits for a clerk, or has waited too long."""
         async with self._database.begin() as conn:
+            found = await ledger.find(conn, notice.source, notice.deposit_id)
             await audit.append(
                 conn,
                 ledger.case_id(notice.source, notice.deposit_id),
                 actor=audit.AUTOMATIC,
                 act="suspense_overdue" if notice.overdue else "suspense_reminder",
                 detail={"reminder": notice.reminder},
-                key=f"suspense_reminder/{notice.reminder}",
+                key=f"suspense_reminder/{found.waits_since}/{notice.reminder}",
             )
 
 

@@ -51,6 +51,11 @@ def find_payment_reference(*texts: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
+def first_payment_reference(*texts: str) -> str | None:
+    """The payment reference in the first of these texts that has one."""
+    return next(filter(None, map(find_payment_reference, texts)), None)
+
+
 def invoice_number(year: int, number: int) -> str:
     """`INV-2018-000001`: gapless within its year."""
     return f"INV-{_digits(year, 4)}-{_digits(number, 6)}"

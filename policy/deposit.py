@@ -17,10 +17,12 @@ from pydantic import (
     ValidationError,
 )
 
-from policy.checkdigits import find_payment_reference
+from policy.calendar import today_in_tokyo
+from policy.checkdigits import first_payment_reference
 from policy.malformed import malformed
 
 MAX_AMOUNT = 10**12
+"""In the smallest unit of its currency."""
 
 
 class NoticeType(StrEnum):
@@ -58,14 +60,21 @@ _Words = Annotated[_Line, BeforeValidator(_empty_for_none, json_schema_input_typ
 
 
 class DepositData(BaseModel):
-    """The deposit itself: ``amount`` in whole units of the currency; ``account`` is the one paid into."""
+    """The deposit itself: ``amount`` in smallest units of the currency; ``account`` is the one paid into."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     deposit_id: DepositId
     account: Annotated[str, Field(strict=True, min_length=1, max_length=64, pattern=_ONE_LINE)]
     amount: Annotated[
-        int, Field(strict=True, gt=0, le=MAX_AMOUNT, description="Digits alone: no fraction, no exponent.")
+        int,
+        Field(
+            strict=True,
+            gt=0,
+            le=MAX_AMOUNT,
+            description="In the smallest unit of the currency, as ISO 4217 has it: 5400 is JPY 5,400 or "
+            "EUR 54.00. Digits alone: no fraction, no exponent.",
+        ),
     ]
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     value_date: Annotated[date, _written(f"^{_DATE}$", "a date is written YYYY-MM-DD", "date")]
@@ -76,10 +85,7 @@ class DepositData(BaseModel):
     @property
     def payment_reference(self) -> str | None:
         """Our payment reference in what the payer typed: the reference, else the EDI field, else the name."""
-        for text in (self.reference, self.edi, self.payer_name):
-            if found := find_payment_reference(text):
-                return found
-        return None
+        return first_payment_reference(self.reference, self.edi, self.payer_name)
 
 
 class DepositNotice(BaseModel):
@@ -95,6 +101,11 @@ class DepositNotice(BaseModel):
         ),
     ]
     data: DepositData
+
+    @property
+    def sent_on(self) -> date:
+        """The day in Tokyo on which it was sent."""
+        return today_in_tokyo(self.timestamp)
 
 
 def parse_notice(body: bytes) -> DepositNotice:

@@ -49,6 +49,17 @@ def expiries(
     return tuple(sorted(found, key=lambda expiry: (expiry.on, expiry.record_class)))
 
 
+def payments_expired_before(terms: Terms, on: date) -> date:
+    """What of payment records stands by itself, and moved last before this day, has expired by ``on``: the
+    period runs from the end of the fiscal year in which it moved.
+    """
+    period = next(term.period for term in terms.retention if term.record_class is RecordClass.PAYMENT_RECORDS)
+    begun = end_of_fiscal_year(on, terms.fiscal_year_last_month) + timedelta(days=1)
+    while period.after(begun) > on:
+        begun = begun.replace(year=begun.year - 1)
+    return begun
+
+
 _SAID = {
     Trigger.DELIVERY_OR_CLOSURE: "delivery or closure",
     Trigger.FISCAL_YEAR_END_OF_INVOICE: "the end of the fiscal year of the invoice",

@@ -11,17 +11,19 @@ from datetime import date
 from sqlalchemy import ColumnElement, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from policy.currency import YEN
 from policy.refusals import Code, Refusal
 from policy.roles import Act
 from records import audit, credit_notes, deposits, errands, invoices, staff
 from records.credit_notes import Reason
-from records.deposits import YEN, DepositRow, DepositState, Match, Suspense, case_id, is_live
+from records.deposits import WAITING, DepositRow, DepositState, Match, Suspense, case_id, is_live
 from records.errands import NewErrand
 from records.invoices import InvoiceRow
 from records.requests import find as find_request
 from records.tables import allocations
 from records.tables import deposits as deposit_rows
 from records.tables import invoices as invoice_rows
+from records.told import Told
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,12 @@ async def assign(
 
     ``on`` is the day of the clerk's decision, the deposit's own day by default. Doing it again changes
     nothing. Raises ``Refusal``: deposit_not_assignable when nothing is left, it is in another currency, or
-    the request has no open invoice; unknown_deposit, unknown_request.
+    the request has no open invoice, or it may be a twin; unknown_deposit, unknown_request.
     """
     await find_request(conn, request_id)
     invoice = await invoices.locked_of(conn, request_id)
     deposit = await deposits.locked(conn, source, deposit_id)
+    _refuse_twin(deposit)
     needed = (await invoices.needed(conn, [request_id])).get(request_id, 0)
     if invoice is None or needed == 0 or not _may_pay(deposit):
         if request_id in deposit.requests and deposit.state is not DepositState.CANCELLED:
@@ -100,7 +103,7 @@ async def split(
 
     The rest stays in suspense. The same split again changes nothing. Raises ``Refusal``: unknown_staff,
     wrong_role, malformed, unknown_deposit, unknown_request, deposit_not_assignable when a part is more than
-    its invoice needs or all are more than is left.
+    its invoice needs, all are more than is left, or the deposit may be a twin.
     """
     await staff.require(conn, by, Act.SPLIT_DEPOSIT)
     wanted = {part.request_id: part.amount for part in parts}
@@ -112,6 +115,7 @@ async def split(
     deposit = await deposits.locked(conn, source, deposit_id)
     if wanted.items() <= (await _live(conn, deposit)).items():
         return deposit
+    _refuse_twin(deposit)
     if not _may_pay(deposit) or sum(wanted.values()) > deposit.remainder:
         raise Refusal(
             Code.DEPOSIT_NOT_ASSIGNABLE,
@@ -266,7 +270,7 @@ async def strike_out(
     )
 
 
-def told(deposit: DepositRow, request_id: str, amount: int) -> audit.Detail:
+def told(deposit: DepositRow | Told, request_id: str, amount: int) -> audit.Detail:
     """What the audit trails say of yen moved between a deposit and a request."""
     return {
         "source": deposit.source,
@@ -309,8 +313,16 @@ async def _live(conn: AsyncConnection, deposit: DepositRow) -> dict[str, int]:
 
 
 def _may_pay(deposit: DepositRow) -> bool:
-    waits = deposit.state in (DepositState.SETTLED, DepositState.SUSPENSE)
-    return waits and deposit.remainder > 0 and deposit.currency == YEN
+    return deposit.state in WAITING and deposit.remainder > 0 and deposit.currency == YEN
+
+
+def _refuse_twin(deposit: DepositRow) -> None:
+    if deposit.state is DepositState.SUSPENSE and deposit.suspense_reason is Suspense.TWIN:
+        raise Refusal(
+            Code.DEPOSIT_NOT_ASSIGNABLE,
+            "it may tell once more of money another source told of: `kaiji deposits dismiss-twin`, or "
+            "`kaiji deposits not-a-twin` first",
+        )
 
 
 def _not_assignable(deposit: DepositRow, invoice: InvoiceRow | None) -> Refusal:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from pydantic import JsonValue
-from sqlalchemy import Row, Select, String, any_, exists, false, func, insert, literal, select
-from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
+from sqlalchemy import Row, Select, exists, false, func, insert, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from records.arrays import any_of
 from records.encoding import canonical_json, joined
 from records.locks import lock, lock_all
 from records.tables import audit, certificates, requests
@@ -126,7 +127,7 @@ async def append_many(
     """
     cases = sorted({entry.case_id for entry in entries})
     await lock_all(conn, [f"audit/{case_id}" for case_id in cases if case_id not in new])
-    of_cases = audit.c.case_id == any_(literal(cases, ARRAY(String)))
+    of_cases = audit.c.case_id == any_of(cases)
     lasts = await conn.execute(
         select(audit.c.case_id, audit.c.seq, audit.c.digest)
         .where(of_cases)
@@ -134,13 +135,11 @@ async def append_many(
         .order_by(audit.c.case_id, audit.c.seq.desc())
     )
     heads = {row.case_id: (row.seq, row.digest) for row in lasts}
-    keys = sorted({entry.key for entry in entries if entry.key is not None})
+    keys = {entry.key for entry in entries}
     known = {
         tuple(row)
         for row in await conn.execute(
-            select(audit.c.case_id, audit.c.key).where(
-                of_cases, audit.c.key == any_(literal(keys, ARRAY(String)))
-            )
+            select(audit.c.case_id, audit.c.key).where(of_cases, audit.c.key == any_of(keys))
         )
     }
     now = _utc((await conn.execute(select(func.clock_timestamp()))).scalar_one())
@@ -189,9 +188,7 @@ async def recorded(conn: AsyncConnection, case_id: str, key: str) -> Event | Non
 
 async def with_event(conn: AsyncConnection, case_ids: Sequence[str], key: str) -> list[str]:
     """Which of these cases have the event of this key; events outlive the records they tell of."""
-    query = select(audit.c.case_id).where(
-        audit.c.case_id == any_(literal(list(case_ids), ARRAY(String))), audit.c.key == key
-    )
+    query = select(audit.c.case_id).where(audit.c.case_id == any_of(case_ids), audit.c.key == key)
     return list(await conn.scalars(query))
 
 

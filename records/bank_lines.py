@@ -8,10 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date
 from enum import StrEnum
+from functools import cached_property
 
 from pydantic import JsonValue
 
-from records.deposits import YEN, Suspense
+from policy.checkdigits import first_payment_reference
+from policy.currency import YEN
+from records.deposits import Suspense
 from records.encoding import canonical_json
 
 
@@ -20,11 +23,14 @@ class BankDeposit:
     """Money that arrived; that is expected, where it is ``preliminary``; that the bank took back, where it is
     ``cancelled``.
 
-    ``amount`` in whole units of the currency, above zero. ``deposit_id`` is the same however often banks'
+    ``amount`` in smallest units of the currency, above zero. ``deposit_id`` is the same however often banks'
     files tell of the same line. ``bank_likeness`` is the same for a deposit and for what takes it back.
     ``account`` is the one paid into, ``virtual_account`` the one of the bank's pool, where the bank tells it
     apart. ``number`` is the bank's own for this line, which may be another in the next file. ``details`` is
     whatever else the bank tells; it is sealed with the payer's words.
+
+    ``entry`` is the same for lines that may be in one entry of a statement, ``entry_reference`` for those of
+    which the bank says so; a ``lump`` is the sum of an entry of which it does not tell the payments.
     """
 
     deposit_id: str
@@ -42,18 +48,26 @@ class BankDeposit:
     details: Mapping[str, str] = field(default_factory=dict)
     preliminary: bool = False
     cancelled: bool = False
+    entry: str = ""
+    entry_reference: str = ""
+    lump: bool = False
 
     @property
     def day(self) -> date:
         """The day from which the books know it."""
         return self.booked_on or self.value_date
 
+    @cached_property
+    def payment_reference(self) -> str | None:
+        """Ours, in what the payer typed."""
+        return first_payment_reference(*self.words)
+
     @property
     def words(self) -> tuple[str, str, str]:
         """Where a payer may have given a reference, in the order in which it is looked for."""
         return self.reference, self.edi, self.payer_name
 
-    @property
+    @cached_property
     def told(self) -> bytes:
         """What the line says: the same for the same line in another file of its kind."""
         return self._content({})
@@ -61,7 +75,7 @@ class BankDeposit:
     @property
     def sealed(self) -> bytes:
         """All that is kept of it, sealed."""
-        return self._content({"details": {**self.details}} if self.details else {})
+        return self._content({"details": {**self.details}}) if self.details else self.told
 
     def _content(self, more: dict[str, JsonValue]) -> bytes:
         return canonical_json(
@@ -97,7 +111,9 @@ class Doubt(StrEnum):
     TWIN_TAKEN_BACK = "twin_taken_back"
     """The bank took back a deposit of which another source told as well: that one may be credited."""
     RETURN_UNKNOWN = "return_unknown"
-    """A payment of ours came back, and no refund is known that it could be."""
+    """A payment of ours came back, and no refund that the bank took is known that it could be."""
+    REFUND_UNSURE = "refund_unsure"
+    """A refund was paid or came back, and it could be one of several."""
 
 
 class What(StrEnum):

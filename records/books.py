@@ -11,7 +11,7 @@ late still changes the month its deposits belong to.
 import csv
 import io
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import date, timedelta
 
 from sqlalchemy import ColumnElement, Row, Select, String, Subquery, exists, func, select
@@ -19,18 +19,20 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from policy.calendar import add_months
-from records.deposits import YEN, DepositState, standing
+from policy.currency import YEN, decimal, figures, shown
+from records.deposits import WAITING, DepositState, is_live, known_from, same_deposit, standing
 from records.tables import allocations, credit_notes, deposits, invoices, refunds
 
 
 @dataclass(frozen=True)
 class DepositLine:
-    """A deposit in a month, in whole units of its currency.
+    """A deposit in a month, in the smallest unit of its currency.
 
     ``opening + received = matched + refunded + taken_back + closing`` is what moved in the month, the ends
     being what is in suspense; a reversal is negative. ``amount = total_matched + total_refunded + closing``
-    is where all of it stands at the end; all are 0 once it is taken back. ``lost`` went back to the payer
-    before the bank took it, too.
+    is where all of it stands at the end; all are 0 once it is taken back. ``refunded`` counts from the day on
+    which a refund is proposed, until it is rejected or comes back. ``lost`` went back to the payer before the
+    bank took it, too.
     """
 
     source: str
@@ -100,7 +102,8 @@ async def month(conn: AsyncConnection, of: date) -> Books:
     period = _Period(of.replace(day=1))
     deposit_lines = await _deposit_lines(conn, period)
     invoice_lines = await _invoice_lines(conn, period)
-    matched = sum(line.matched for line in deposit_lines) - await _of_destroyed(conn, period)
+    matched = sum(line.matched for line in deposit_lines if line.currency == YEN)
+    matched -= await _of_destroyed(conn, period)
     paid = sum(line.paid for line in invoice_lines)
     wrong = [
         *(
@@ -138,12 +141,13 @@ async def faults(conn: AsyncConnection) -> list[str]:
             deposits.c.deposit_id,
             deposits.c.state,
             deposits.c.amount,
+            deposits.c.currency,
             func.coalesce(live.c.amount, 0).label("matched"),
             func.coalesce(going.c.amount, 0).label("refunded"),
             func.coalesce(going.c.waiting, 0).label("waiting"),
         )
-        .join(live, _same_deposit(live), isouter=True)
-        .join(going, _same_deposit(going), isouter=True)
+        .join(live, same_deposit(live), isouter=True)
+        .join(going, same_deposit(going), isouter=True)
         .where(deposits.c.state != DepositState.PRELIMINARY)
     )
     for row in rows:
@@ -156,8 +160,8 @@ async def faults(conn: AsyncConnection) -> list[str]:
             fits = matched + refunded <= row.amount and row.state == standing(row.amount, matched, refunded)
         if not fits:
             wrong.append(
-                f"{row.source}/{row.deposit_id}: {row.state}, of {row.amount:,} {matched:,} are matched and "
-                f"{refunded:,} refunded"
+                f"{row.source}/{row.deposit_id}: {row.state}, of {shown(row.amount, row.currency)} "
+                f"{figures(matched, row.currency)} are matched and {figures(refunded, row.currency)} refunded"
             )
     paid, credited = _paid_now().subquery(), _noted_now().subquery()
     rows = await conn.execute(
@@ -183,7 +187,7 @@ async def faults(conn: AsyncConnection) -> list[str]:
 
 
 def to_json(books: Books) -> dict[str, object]:
-    """The books as one JSON document; dates as YYYY-MM-DD."""
+    """The books as one JSON document; amounts in smallest units, dates as YYYY-MM-DD."""
     return {
         "month": books.month,
         "balanced": books.balanced,
@@ -196,43 +200,42 @@ def to_json(books: Books) -> dict[str, object]:
 
 
 def to_csv(books: Books) -> str:
-    """The books as one table: deposits, then invoices, then what waits at both ends of the month."""
+    """The books as one table: deposits, then invoices, then what waits at both ends of the month.
+
+    Amounts have the decimals of their currency, for a spreadsheet to add up.
+    """
     out = io.StringIO()
     writer = csv.DictWriter(out, _COLUMNS, restval="", lineterminator="\r\n")
     writer.writeheader()
     for deposit in books.deposits:
         row = _plain(deposit)
+        row |= {name: decimal(getattr(deposit, name), deposit.currency) for name in _AMOUNTS}
         row["requests"] = " ".join(deposit.requests)
         row["id"] = f"{row.pop('source')}/{row.pop('deposit_id')}"
         writer.writerow({"record": "deposit", **row})
     for invoice in books.invoices:
-        row = _plain(invoice)
-        row["id"], row["day"], row["requests"] = (
-            row.pop("number"),
-            row.pop("issued_on"),
-            row.pop("request_id"),
-        )
         writer.writerow(
             {
                 "record": "invoice",
                 "currency": YEN,
-                "id": row["id"],
-                "day": row["day"],
-                "requests": row["requests"],
-                "opening": row["opening"],
-                "received": row["invoiced"],
-                "matched": row["paid"],
-                "credited": row["credited"],
-                "closing": row["closing"],
-                "amount": row["total"],
-                "total_matched": row["total_paid"],
-                "total_credited": row["total_credited"],
+                "id": invoice.number,
+                "day": invoice.issued_on,
+                "requests": invoice.request_id,
+                "opening": invoice.opening,
+                "received": invoice.invoiced,
+                "matched": invoice.paid,
+                "credited": invoice.credited,
+                "closing": invoice.closing,
+                "amount": invoice.total,
+                "total_matched": invoice.total_paid,
+                "total_credited": invoice.total_credited,
             }
         )
     for end in ("opening", "closing"):
         balance: Balance = getattr(books, end)
         for currency, amount in balance.suspense.items():
-            writer.writerow({"record": "suspense", "currency": currency, end: amount})
+            waits = decimal(amount, currency)
+            writer.writerow({"record": "suspense", "currency": currency, end: waits})
         writer.writerow({"record": "open", "currency": YEN, end: balance.open})
     return out.getvalue()
 
@@ -256,6 +259,9 @@ _COLUMNS = (
     "total_credited",
     "lost",
 )
+
+
+_AMOUNTS = tuple(field.name for field in fields(DepositLine) if field.type is int)
 
 
 class _Period:
@@ -293,7 +299,7 @@ async def _deposit_lines(conn: AsyncConnection, period: _Period) -> list[Deposit
         .group_by(refunds.c.source, refunds.c.deposit_id)
         .subquery()
     )
-    day = func.coalesce(deposits.c.booked_on, deposits.c.value_date)
+    day = known_from()
     rows = await conn.execute(
         select(
             deposits.c.source,
@@ -303,19 +309,14 @@ async def _deposit_lines(conn: AsyncConnection, period: _Period) -> list[Deposit
             deposits.c.amount,
             deposits.c.cancelled_on,
             credits.c.requests,
-            *(
-                func.coalesce(ends.c[end], 0).label(f"{name}_{end}")
-                for name, ends in (("matched", credits), ("refunded", returns))
-                for end in ("before", "last")
-            ),
+            *_summed(matched=credits, refunded=returns),
         )
-        .join(credits, _same_deposit(credits), isouter=True)
-        .join(returns, _same_deposit(returns), isouter=True)
+        .join(credits, same_deposit(credits), isouter=True)
+        .join(returns, same_deposit(returns), isouter=True)
         .where(
             deposits.c.state != DepositState.PRELIMINARY,
             day <= period.last,
-            (deposits.c.moved_on >= period.first)
-            | deposits.c.state.in_([DepositState.SETTLED, DepositState.SUSPENSE]),
+            (deposits.c.moved_on >= period.first) | deposits.c.state.in_(WAITING),
         )
         .order_by(day, deposits.c.source, deposits.c.deposit_id)
     )
@@ -372,11 +373,7 @@ async def _invoice_lines(conn: AsyncConnection, period: _Period) -> list[Invoice
             invoices.c.request_id,
             invoices.c.issued_on,
             invoices.c.total,
-            *(
-                func.coalesce(ends.c[end], 0).label(f"{name}_{end}")
-                for name, ends in (("paid", payments), ("credited", notes))
-                for end in ("before", "last")
-            ),
+            *_summed(paid=payments, credited=notes),
         )
         .join(payments, payments.c.request_id == invoices.c.request_id, isouter=True)
         .join(notes, notes.c.invoice_number == invoices.c.number, isouter=True)
@@ -429,6 +426,15 @@ def _at_both_ends(
     ]
 
 
+def _summed(**sums: Subquery) -> list[ColumnElement[int]]:
+    """These sums at both ends, each under its name; 0 where nothing was summed up."""
+    return [
+        func.coalesce(ends.c[end], 0).label(f"{name}_{end}")
+        for name, ends in sums.items()
+        for end in ("before", "last")
+    ]
+
+
 def _counts(day: date, begins: ColumnElement[date], ends: ColumnElement[date] | None) -> ColumnElement[bool]:
     """Whether something counts at the end of a day."""
     begun = begins <= day
@@ -438,7 +444,7 @@ def _counts(day: date, begins: ColumnElement[date], ends: ColumnElement[date] | 
 def _credited_now() -> "Select[tuple[object, ...]]":
     return (
         select(allocations.c.source, allocations.c.deposit_id, func.sum(allocations.c.amount).label("amount"))
-        .where(allocations.c.reversed_on.is_(None))
+        .where(is_live())
         .group_by(allocations.c.source, allocations.c.deposit_id)
     )
 
@@ -460,7 +466,7 @@ def _refunded_now() -> "Select[tuple[object, ...]]":
 def _paid_now() -> "Select[tuple[object, ...]]":
     return (
         select(allocations.c.request_id, func.sum(allocations.c.amount).label("amount"))
-        .where(allocations.c.reversed_on.is_(None))
+        .where(is_live())
         .group_by(allocations.c.request_id)
     )
 
@@ -469,10 +475,6 @@ def _noted_now() -> "Select[tuple[object, ...]]":
     return select(credit_notes.c.invoice_number, func.sum(credit_notes.c.amount).label("amount")).group_by(
         credit_notes.c.invoice_number
     )
-
-
-def _same_deposit(other: Subquery) -> ColumnElement[bool]:
-    return (other.c.source == deposits.c.source) & (other.c.deposit_id == deposits.c.deposit_id)
 
 
 def _balance(suspense: Iterable[tuple[str, int]], open_: Iterable[int]) -> Balance:

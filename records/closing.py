@@ -13,11 +13,12 @@ from typing import Literal
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from policy.currency import YEN
 from policy.refusals import Code, Refusal
 from records import audit, credit_notes, deposits, errands, invoices
 from records.allocations import credit, set_free, told_of
 from records.credit_notes import Reason
-from records.deposits import YEN, DepositRow, DepositState, Suspense, is_live
+from records.deposits import DepositRow, DepositState, Suspense, is_live
 from records.invoices import InvoiceRow
 from records.tables import allocations
 from records.tables import deposits as deposit_rows

@@ -21,6 +21,13 @@ from runtime.errors import Misconfigured, Unreachable
 from runtime.keys import Keyring
 
 CONNECT_SECONDS = 5
+# A peer that is gone without a word is noticed in half a minute, not in the two hours that are the default.
+_NOTICE_SILENCE = {
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 _POSTGRES = ("postgresql", "postgres")
 
 
@@ -40,7 +47,7 @@ class Database:
             pool_pre_ping=True,
             pool_recycle=1800,
             hide_parameters=True,
-            connect_args={"connect_timeout": CONNECT_SECONDS},
+            connect_args={"connect_timeout": CONNECT_SECONDS, **_NOTICE_SILENCE},
         )
         self.vault = Vault(keyring)
         self.destruction_file = LogFile(log_file) if log_file else None

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Row, Select, func, select, update
+from sqlalchemy import ColumnElement, FromClause, Row, Select, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import String
 
 from policy.refusals import Code, Refusal
 from records.tables import allocations, deposits, refunds
-
-YEN = "JPY"
 
 
 class DepositState(StrEnum):
@@ -46,6 +44,10 @@ class Suspense(StrEnum):
     SPLIT = "split"
 
 
+WAITING = (DepositState.SETTLED, DepositState.SUSPENSE)
+"""The states in which something of a deposit waits: for the worker to look at it, or for a clerk."""
+
+
 @dataclass(frozen=True)
 class Match:
     """Where a deposit belongs: to a request, or in suspense for a reason, or neither yet; what is over waits
@@ -59,7 +61,7 @@ class Match:
 
 @dataclass(frozen=True)
 class DepositRow:
-    """A deposit without the payer's words; amounts in whole units of its currency.
+    """A deposit without the payer's words; amounts in the smallest unit of its currency.
 
     ``requests`` are those it is credited to, or was when the bank took it back; ``request_id`` is the one
     where there is exactly one. ``remainder`` is what a clerk still has to deal with, ``waits_since`` the day
@@ -130,7 +132,7 @@ async def list_deposits(
     order = deposits.c.recorded_at, deposits.c.source, deposits.c.deposit_id
     query = _query()
     if unmatched:
-        query = query.where(deposits.c.state.in_([DepositState.SETTLED, DepositState.SUSPENSE]))
+        query = query.where(deposits.c.state.in_(WAITING))
     if latest is None:
         return [_deposit(row) for row in await conn.execute(query.order_by(*order))]
     backwards = query.order_by(*(column.desc() for column in order)).limit(latest)
@@ -192,16 +194,33 @@ def is_deposit(source: str, deposit_id: str) -> ColumnElement[bool]:
     return (deposits.c.source == source) & (deposits.c.deposit_id == deposit_id)
 
 
+def same_deposit(other: FromClause) -> ColumnElement[bool]:
+    """Whether a row of another table, or of a query, is about a deposit."""
+    return (other.c.source == deposits.c.source) & (other.c.deposit_id == deposits.c.deposit_id)
+
+
+def known_from() -> ColumnElement[date]:
+    """The day from which the books know a deposit."""
+    return func.coalesce(deposits.c.booked_on, deposits.c.value_date)
+
+
 def is_live() -> ColumnElement[bool]:
     """Whether an allocation credits its request still."""
     return allocations.c.reversed_on.is_(None)
 
 
+def stands() -> ColumnElement[bool]:
+    """Whether a deposit is there, for all that is told of it."""
+    return deposits.c.state.not_in([DepositState.PRELIMINARY, DepositState.CANCELLED])
+
+
+def is_dismissed() -> ColumnElement[bool]:
+    """Whether a deposit was struck out as a twin."""
+    return (deposits.c.state == DepositState.CANCELLED) & (deposits.c.suspense_reason == Suspense.TWIN)
+
+
 def _query() -> "Select[tuple[object, ...]]":
-    allocated = (allocations.c.source == deposits.c.source) & (
-        allocations.c.deposit_id == deposits.c.deposit_id
-    )
-    refunded = (refunds.c.source == deposits.c.source) & (refunds.c.deposit_id == deposits.c.deposit_id)
+    allocated = same_deposit(allocations)
     return select(
         deposits,
         select(func.coalesce(func.sum(allocations.c.amount), 0))
@@ -209,7 +228,7 @@ def _query() -> "Select[tuple[object, ...]]":
         .scalar_subquery()
         .label("allocated"),
         select(func.coalesce(func.sum(refunds.c.amount), 0))
-        .where(refunded, refunds.c.state != "rejected")
+        .where(same_deposit(refunds), refunds.c.state != "rejected")
         .scalar_subquery()
         .label("refunded"),
         # what the bank took back was reversed by nobody of ours: it says whom the deposit had paid

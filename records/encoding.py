@@ -5,6 +5,7 @@ import json
 from pydantic import JsonValue
 
 _LENGTH_BYTES = 8
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def joined(*fields: bytes | str) -> bytes:
@@ -14,7 +15,7 @@ def joined(*fields: bytes | str) -> bytes:
 
 def canonical_json(value: JsonValue) -> bytes:
     """JSON with sorted keys and no blanks, ASCII only. Raises ``ValueError`` for NaN and infinities."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return _CANONICAL.encode(value).encode("ascii")
 
 
 def _with_length(field: bytes | str) -> bytes:

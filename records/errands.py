@@ -8,7 +8,7 @@ that request; one without goes to the deposit's own workflow, which watches over
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from records.tables import errands
@@ -42,20 +42,37 @@ async def add(conn: AsyncConnection, *new: NewErrand) -> None:
 async def pending(
     conn: AsyncConnection, limit: int = 100, *, of: tuple[str, str] | None = None
 ) -> list[Errand]:
-    """The oldest errands that are not done and that nobody else is running: they are this transaction's.
+    """The oldest errands that are due and that nobody else is running: they are this transaction's.
 
-    ``of`` asks for those of one deposit, by source and id.
+    ``of`` asks for all those of one deposit, by source and id, and waits for whoever is running them.
     """
     query = select(errands.c.id, errands.c.source, errands.c.deposit_id, errands.c.request_id)
-    if of is not None:
+    if of is None:
+        query = query.where(or_(errands.c.not_before.is_(None), errands.c.not_before <= func.now()))
+    else:
         query = query.where(errands.c.source == of[0], errands.c.deposit_id == of[1])
     rows = await conn.execute(
         query.where(errands.c.done_at.is_(None))
         .order_by(errands.c.id)
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=of is None)
     )
     return [Errand(row.id, row.source, row.deposit_id, row.request_id) for row in rows]
+
+
+async def put_off(conn: AsyncConnection, ids: Iterable[int]) -> None:
+    """These errands failed for a reason of their own: each is tried again later, twice as late every time up
+    to an hour, and keeps nobody else's waiting.
+    """
+    seconds = func.least(func.power(2, errands.c.attempts), 3600)
+    await conn.execute(
+        update(errands)
+        .where(errands.c.id.in_(list(ids)))
+        .values(
+            attempts=errands.c.attempts + 1,
+            not_before=func.now() + func.make_interval(0, 0, 0, 0, 0, 0, seconds),
+        )
+    )
 
 
 async def count_pending(conn: AsyncConnection) -> int:

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import any_, literal, select
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy import literal, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.types import String
 
-from policy.checkdigits import find_payment_reference
 from policy.deposit import NoticeType
 from policy.vocabulary import RecordClass
 from records import audit, errands, import_log, invoices, reversals
+from records.allocations import told
+from records.arrays import any_of
 from records.bank_lines import BankDeposit, Doubt, Outcome, Recorded, Seen, What
 from records.deposits import DepositState, Suspense, case_id, standing
 from records.errands import NewErrand
@@ -136,6 +136,18 @@ class _Fresh:
         return self.given.invoice_number
 
     @property
+    def entry(self) -> str | None:
+        return self.record.entry or None
+
+    @property
+    def entry_reference(self) -> str | None:
+        return self.record.entry_reference or None
+
+    @property
+    def lump(self) -> bool:
+        return self.record.lump
+
+    @property
     def case(self) -> str:
         return case_id(self.source, self.deposit_id)
 
@@ -156,7 +168,7 @@ async def _sift(
     known = await _known(conn, source, [record.deposit_id for record in records])
     ended = await reversals.ended(conn, [case_id(source, record.deposit_id) for record in records])
     stood = await stood_for(conn, {_paid_into(record) for record in records})
-    fresh, outcomes, told = [], list[Outcome](), dict[str, dict[str, str]]()
+    fresh, outcomes, tellers = [], list[Outcome](), dict[str, dict[str, str]]()
     for record in records:
         telling = _telling(keyring, record)
         given = _given(record, stood)
@@ -171,10 +183,10 @@ async def _sift(
             continue
         doubt = _doubt(before, kind, telling, given) if before and not record.preliminary else None
         if before and kind not in before.tellings and before.state is not DepositState.CANCELLED:
-            told[record.deposit_id] = {kind: telling}
+            tellers[record.deposit_id] = {kind: telling}
         what = What.NOTHING if doubt is Doubt.CONFLICT else What.REPEATED
         outcomes.append(_outcome(record, what, doubt=doubt))
-    await _tell_of(conn, source, told)
+    await _tell_of(conn, source, tellers)
     return fresh, outcomes
 
 
@@ -182,10 +194,10 @@ def _doubt(before: _Known, kind: str, telling: str, given: _Given) -> Doubt | No
     """What is odd about a known deposit that is told of again."""
     if before.state is DepositState.CANCELLED:
         return None
-    told = before.tellings.get(kind)
-    if told is None:
+    known = before.tellings.get(kind)
+    if known is None:
         return Doubt.TOLD_OTHERWISE if given.adds_to(before.given) else None
-    (content, number), (known_content, known_number) = telling.split("/"), told.split("/")
+    (content, number), (known_content, known_number) = telling.split("/"), known.split("/")
     if content != known_content:
         return Doubt.CONFLICT
     return Doubt.SECOND_PAYMENT if number and known_number and number != known_number else None
@@ -200,7 +212,7 @@ async def _known(conn: AsyncConnection, source: str, ids: Sequence[str]) -> dict
             deposits.c.account_invoice,
             deposits.c.payment_reference,
             deposits.c.invoice_number,
-        ).where(deposits.c.source == source, deposits.c.deposit_id == any_(literal(list(ids), ARRAY(String))))
+        ).where(deposits.c.source == source, deposits.c.deposit_id == any_of(ids))
     )
     return {
         row.deposit_id: _Known(
@@ -212,9 +224,9 @@ async def _known(conn: AsyncConnection, source: str, ids: Sequence[str]) -> dict
     }
 
 
-async def _tell_of(conn: AsyncConnection, source: str, told: Mapping[str, Mapping[str, str]]) -> None:
+async def _tell_of(conn: AsyncConnection, source: str, tellers: Mapping[str, Mapping[str, str]]) -> None:
     """Note that another kind of file tells of these deposits as well."""
-    for deposit_id, telling in told.items():
+    for deposit_id, telling in tellers.items():
         await conn.execute(
             deposits.update()
             .where(deposits.c.source == source, deposits.c.deposit_id == deposit_id)
@@ -233,10 +245,9 @@ def _paid_into(record: BankDeposit) -> tuple[str, date]:
 
 
 def _given(record: BankDeposit, stood: Mapping[tuple[str, date], str]) -> _Given:
-    references = (find_payment_reference(text) for text in record.words)
     return _Given(
         account_invoice=stood.get(_paid_into(record)),
-        payment_reference=next(filter(None, references), None),
+        payment_reference=record.payment_reference,
         invoice_number=find_invoice_number(*record.words),
     )
 
@@ -336,6 +347,9 @@ class _Batch:
                 "import_id": self._import_id,
                 "likeness": new.likeness,
                 "bank_likeness": record.bank_likeness,
+                "entry": new.entry,
+                "entry_reference": new.entry_reference,
+                "lump": new.lump,
                 "tellings": dict(new.tellings),
                 "content_id": content_id,
             }
@@ -347,12 +361,7 @@ class _Batch:
         self.credits.append(
             {**key, "seq": 1, "request_id": request_id, "amount": amount, "by": self._by, "on": day}
         )
-        detail: audit.Detail = {
-            "source": new.source,
-            "deposit": new.deposit_id,
-            "request": request_id,
-            "amount": amount,
-        }
+        detail = told(new, request_id, amount)
         self.trail += [
             audit.Entry(case, self._by, "deposit_matched", detail) for case in (new.case, request_id)
         ]

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from policy.fees import Quote, QuoteLine
+from records.deposits import is_live, same_deposit
 from records.tables import allocations, credit_notes, deposits, invoices
 
 State = Literal["open", "paid", "lapsed", "cancelled"]
@@ -120,7 +121,7 @@ def owed() -> ColumnElement[int]:
     )
     by_deposits = (
         select(func.coalesce(func.sum(allocations.c.amount), 0))
-        .where(allocations.c.request_id == invoices.c.request_id, allocations.c.reversed_on.is_(None))
+        .where(allocations.c.request_id == invoices.c.request_id, is_live())
         .scalar_subquery()
     )
     return invoices.c.total - by_notes - by_deposits
@@ -145,13 +146,10 @@ async def contributions(conn: AsyncConnection, request_id: str) -> list[tuple[st
     )
     rows = await conn.execute(
         select(allocations.c.deposit_id, func.sum(allocations.c.amount))
-        .join(
-            deposits,
-            (deposits.c.source == allocations.c.source) & (deposits.c.deposit_id == allocations.c.deposit_id),
-        )
+        .join(deposits, same_deposit(allocations))
         .where(
             allocations.c.request_id == request_id,
-            allocations.c.reversed_on.is_(None) | (allocations.c.reversed_with == closing),
+            is_live() | (allocations.c.reversed_with == closing),
             deposits.c.state != "cancelled",
         )
         .group_by(deposits.c.source, allocations.c.deposit_id, deposits.c.recorded_at)

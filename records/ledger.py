@@ -7,19 +7,17 @@ the ledger; the rest has files of its own: bank files in ``imports``, what a dep
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from policy.calendar import today_in_tokyo
 from policy.deposit import DepositNotice, NoticeType
 from policy.vocabulary import RecordClass
-from records import audit, errands
+from records import audit, errands, reversals
 from records.allocations import Part, Payments, assign, payments, split, unassign
 from records.bank_lines import BankDeposit, Recorded
 from records.cancelling import take_back
 from records.deposits import (
-    YEN,
     DepositRow,
     DepositState,
     Match,
@@ -35,13 +33,12 @@ from records.imports import record_many
 from records.locks import lock
 from records.matching import find_invoice_number, match
 from records.tables import deposits, webhooks
-from records.twins import dismiss_twin, likeness, possible_twins
+from records.twins import dismiss_twin, likeness, not_a_twin, possible_twins
 from records.vault import Vault
 from records.virtual_accounts import stood_for
 from runtime.keys import Keyring
 
 __all__ = [
-    "YEN",
     "BankDeposit",
     "DepositRow",
     "DepositState",
@@ -57,6 +54,7 @@ __all__ = [
     "find",
     "list_deposits",
     "match",
+    "not_a_twin",
     "payments",
     "possible_twins",
     "record_many",
@@ -87,12 +85,16 @@ async def record_notice(
     """Record a notice, once, with the body as it was sent; audited.
 
     A repeat has the same webhook id, or the same deposit and type, and the same type and data; when it was
-    sent does not matter. A preliminary notice after a settled one changes nothing; a cancellation stays,
-    whatever comes after, and counts from the day it was sent.
+    sent does not matter. So is whatever tells of a deposit that was destroyed at its end. A preliminary
+    notice after a settled one changes nothing; a cancellation stays, whatever comes after. A deposit counts
+    from its value date, or from the day it was told of where that is earlier; a cancellation from the day it
+    was sent.
     """
     data = notice.data
     case = case_id(source, data.deposit_id)
     await lock(conn, case)
+    if await _is_destroyed(conn, source, data.deposit_id):
+        return NoticeResult(repeated=True)
     content = joined(notice.type, canonical_json(data.model_dump(mode="json")))
     fingerprint = keyring.fingerprint("deposit notice", content)
     id = keyring.fingerprint("webhook id", joined(source, webhook_id))
@@ -127,6 +129,13 @@ async def record_notice(
     return NoticeResult()
 
 
+async def _is_destroyed(conn: AsyncConnection, source: str, deposit_id: str) -> bool:
+    """Whether a deposit is gone of which its trail still tells."""
+    if await conn.scalar(select(exists().where(is_deposit(source, deposit_id)))):
+        return False
+    return bool(await reversals.ended(conn, [case_id(source, deposit_id)]))
+
+
 async def _apply(
     conn: AsyncConnection, vault: Vault, keyring: Keyring, source: str, notice: DepositNotice, body: bytes
 ) -> None:
@@ -134,16 +143,18 @@ async def _apply(
     data = notice.data
     is_one = is_deposit(source, data.deposit_id)
     state = await conn.scalar(select(deposits.c.state).where(is_one).with_for_update())
-    sent_on = today_in_tokyo(notice.timestamp)
     if state is None or (notice.type is NoticeType.SETTLED and state == DepositState.PRELIMINARY):
-        cancelled_on = max(sent_on, data.value_date) if notice.type is NoticeType.CANCELLED else None
+        # money of a day to come is known from the day it was told of: else nothing could count before
+        day = min(data.value_date, notice.sent_on)
+        cancelled_on = notice.sent_on if notice.type is NoticeType.CANCELLED else None
         key = data.account, data.value_date
         values = {
             "state": DepositState(notice.type.removeprefix("deposit.")),
             "amount": data.amount,
             "currency": data.currency,
             "value_date": data.value_date,
-            "moved_on": cancelled_on or data.value_date,
+            "booked_on": day if day < data.value_date else None,
+            "moved_on": cancelled_on or day,
             "cancelled_on": cancelled_on,
             "account_invoice": (await stood_for(conn, [key])).get(key),
             "payment_reference": data.payment_reference,
@@ -161,4 +172,4 @@ async def _apply(
         if notice.type is NoticeType.SETTLED:
             await errands.add(conn, NewErrand(source, data.deposit_id))
     elif notice.type is NoticeType.CANCELLED:
-        await take_back(conn, source, data.deposit_id, on=sent_on)
+        await take_back(conn, source, data.deposit_id, on=notice.sent_on)

@@ -9,18 +9,19 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import any_, literal, or_, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.types import String
 
-from records import audit, deposits, invoices
+from policy.currency import YEN
+from records import audit, deposits, entries, invoices
 from records.allocations import credit
-from records.deposits import YEN, DepositState, Match, Suspense, case_id, is_deposit
+from records.arrays import any_of
+from records.deposits import DepositState, Match, Suspense, case_id, is_deposit
 from records.invoices import InvoiceRow
 from records.tables import deposits as deposit_rows
 from records.tables import invoices as invoice_rows
-from records.twins import Told, are_twins
+from records.told import Told
+from records.twins import are_twins, lock_money
 
 _INVOICE_NUMBER = re.compile(r"(?<![A-Z0-9])INV[ -]?([0-9]{4})[ -]?([0-9]{6})(?![0-9])")
 _HYPHENS = re.compile("[\u2010-\u2015\u2212\u30fc]")
@@ -87,12 +88,14 @@ async def decide(conn: AsyncConnection, told: Sequence[Told]) -> list[Decision]:
     """What becomes of settled deposits of one source, in their order; the invoices they mean are locked from
     here on.
     """
+    await lock_money(conn, told)
     meant = await _meant(conn, told)
     needed = await invoices.needed(conn, {invoice.request_id for invoice in meant if invoice})
+    otherwise = await entries.told_otherwise(conn, told)
     twins = await are_twins(conn, told, filter(None, meant))
     decisions = []
     for deposit, invoice, is_twin in zip(told, meant, twins, strict=True):
-        decision = _decide(deposit, invoice, is_twin, needed)
+        decision = _decide(deposit, invoice, is_twin or deposit.deposit_id in otherwise, needed)
         if invoice is not None and decision.credit:
             needed[invoice.request_id] -= decision.credit
         decisions.append(decision)
@@ -100,10 +103,10 @@ async def decide(conn: AsyncConnection, told: Sequence[Told]) -> list[Decision]:
 
 
 def _decide(deposit: Told, invoice: InvoiceRow | None, is_twin: bool, needed: dict[str, int]) -> Decision:
-    if deposit.currency != YEN:
-        return Decision(invoice, 0, Suspense.CURRENCY)
     if is_twin:
         return Decision(invoice, 0, Suspense.TWIN)
+    if deposit.currency != YEN:
+        return Decision(invoice, 0, Suspense.CURRENCY)
     if invoice is None:
         return Decision(None, 0, Suspense.UNIDENTIFIED)
     if invoice.state in ("lapsed", "cancelled"):
@@ -121,9 +124,8 @@ async def _meant(conn: AsyncConnection, told: Sequence[Told]) -> list[InvoiceRow
     found = await invoices.locked_all(
         conn,
         or_(
-            invoice_rows.c.number == any_(literal(sorted(filter(None, numbers)), ARRAY(String))),
-            invoice_rows.c.payment_reference
-            == any_(literal(sorted(filter(None, references)), ARRAY(String))),
+            invoice_rows.c.number == any_of(numbers),
+            invoice_rows.c.payment_reference == any_of(references),
         ),
     )
     by_number: dict[str | None, InvoiceRow] = {invoice.number: invoice for invoice in found}

@@ -7,14 +7,14 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import any_, literal, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.types import String
 
+from policy.currency import YEN
 from records import audit, import_log, refunds
+from records.arrays import any_of
 from records.bank_lines import Doubt, Outcome, Recorded, Seen, What
-from records.deposits import YEN, case_id
+from records.deposits import case_id
 from records.locks import lock
 from records.refunds import PaidLine, RefundRow
 from records.tables import refunds as refund_rows
@@ -46,8 +46,8 @@ async def record_own(
 ) -> Recorded:
     """Mark the refunds that these lines show as paid or as come back, each once; audited.
 
-    What came back and is no refund for certain is a doubt of the import. Raises ``Refusal``: unknown_staff,
-    wrong_role.
+    What came back and is no refund for certain is a doubt of the import, and so is what was paid and could be
+    one of several. Raises ``Refusal``: unknown_staff, wrong_role.
     """
     await lock(conn, f"deposits/{source}")
     out = await refunds.outstanding(conn)
@@ -69,8 +69,7 @@ async def record_own(
 
 async def _known(conn: AsyncConnection, source: str, keys: Sequence[str]) -> set[str]:
     """Which lines were taken in before."""
-    wanted = literal(list(keys), ARRAY(String))
-    paid = await conn.scalars(select(refund_rows.c.paid_line).where(refund_rows.c.paid_line == any_(wanted)))
+    paid = await conn.scalars(select(refund_rows.c.paid_line).where(refund_rows.c.paid_line == any_of(keys)))
     returned = await audit.with_event(conn, [case_id(source, key) for key in keys], _RETURNED)
     return {*paid, *(case.rpartition("/")[2] for case in returned)}
 
@@ -83,6 +82,8 @@ async def _paid(
         return _outcome(payment, What.OTHER)
     if any(refund.amount == line.amount for refund in out):
         marked = await refunds.mark_paid(conn, vault, line, by=by)
+        if not marked and len(await refunds.find_paid(conn, vault, line)) > 1:
+            return _outcome(payment, What.NOTHING, Doubt.REFUND_UNSURE)
     if not marked and (file_id := _file(line, out)):
         marked = await refunds.mark_paid(conn, vault, replace(line, file_id=file_id), by=by)
     return _outcome(payment, What.REFUND_PAID if marked else What.OTHER)
@@ -105,10 +106,11 @@ async def _came_back(
     conn: AsyncConnection, vault: Vault, source: str, import_id: str, payment: OwnPayment, by: str
 ) -> Outcome:
     line = payment.line
-    refund = await refunds.find_returned(conn, vault, line) if payment.currency == YEN else None
-    if refund is None:
-        return _outcome(payment, What.NOTHING, Doubt.RETURN_UNKNOWN)
-    await refunds.came_back(conn, refund.number, by=by, on=line.on)
+    found = await refunds.find_returned(conn, vault, line) if payment.currency == YEN else []
+    if len(found) != 1:
+        return _outcome(payment, What.NOTHING, Doubt.REFUND_UNSURE if found else Doubt.RETURN_UNKNOWN)
+    refund = await refunds.came_back(conn, found[0].number, by=by, on=line.on)
+    await refunds.show_returned(conn, refund, by=by)
     await audit.append(
         conn,
         case_id(source, line.key),

@@ -7,6 +7,7 @@ from sqlalchemy import exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from policy.vocabulary import LetterKind, LetterState
+from records.deposits import is_live, same_deposit
 from records.tables import allocations, deposits, letters
 
 
@@ -22,11 +23,8 @@ async def arrived(conn: AsyncConnection, request_id: str) -> tuple[Arrived, ...]
     """What arrived for a request and counts towards its invoice now, the earliest first."""
     rows = await conn.execute(
         select(deposits.c.value_date, func.sum(allocations.c.amount))
-        .join(
-            deposits,
-            (deposits.c.source == allocations.c.source) & (deposits.c.deposit_id == allocations.c.deposit_id),
-        )
-        .where(allocations.c.request_id == request_id, allocations.c.reversed_on.is_(None))
+        .join(deposits, same_deposit(allocations))
+        .where(allocations.c.request_id == request_id, is_live())
         .group_by(deposits.c.value_date)
         .order_by(deposits.c.value_date)
     )

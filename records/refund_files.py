@@ -1,11 +1,8 @@
-"""What the bank is told to pay back, and what it paid: transfer files, lists, lines of a statement.
+"""What the bank is told to pay back: transfer files and lists.
 
-A refund is in one file alone until the bank refuses it. A line of a statement marks what it shows for
-certain; nothing is marked twice.
+A refund is in one file alone until the bank refuses it. What it paid then is in ``refund_lines``.
 """
 
-import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -14,11 +11,12 @@ from typing import Literal
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from policy.refund import RefundAccount, bank_kana
+from policy.currency import YEN
+from policy.refund import RefundAccount
 from policy.refusals import Code, Refusal
 from policy.roles import Act
 from records import audit, staff
-from records.deposits import YEN, DepositState
+from records.deposits import DepositState
 from records.locks import lock
 from records.numbers import next_number
 from records.refund_rows import (
@@ -39,9 +37,6 @@ from records.vault import Vault
 
 FileKind = Literal["zengin", "list"]
 FileState = Literal["written", "accepted", "refused"]
-
-_BY_HAND = "by hand"  # the line that shows a refund as paid, until a statement has one
-_NUMBERS = re.compile(r"(?<![A-Z0-9])RF-?([0-9]{4})-?([0-9]{6})(?![0-9])")
 
 
 @dataclass(frozen=True)
@@ -71,23 +66,6 @@ class Transfer:
     amount: int
     currency: str
     account: RefundAccount
-
-
-@dataclass(frozen=True)
-class PaidLine:
-    """A debit on a statement of ours. ``key`` is what the line itself is known by, so that it counts once.
-
-    ``holder`` and ``account`` are the payee's name and account number where the line shows them, ``text``
-    whatever else it says; ``file_id`` is given where it is known that it is the sum of a file.
-    """
-
-    key: str
-    on: date
-    amount: int
-    holder: str = ""
-    account: str = ""
-    text: str = ""
-    file_id: str | None = None
 
 
 async def write_file(
@@ -129,14 +107,13 @@ async def write_file(
     ready = [(deposit, refund) for deposit, refund in ready if refund.state is RefundState.APPROVED]
     if not ready:
         return None
-    day = max(on, *(deposit.moved_on for deposit, _ in ready))
-    id = f"RT-{day.year:04}-{await next_number(conn, f'refund_file/{day.year}'):06}"
+    id = f"RT-{on.year:04}-{await next_number(conn, f'refund_file/{on.year}'):06}"
     await conn.execute(
         insert(refund_files).values(
             id=id,
             kind=kind,
             state="written",
-            written_on=day,
+            written_on=on,
             written_by=by,
             pay_on=pay_on,
             orderer_code=orderer_code,
@@ -149,7 +126,7 @@ async def write_file(
 
 async def accept_file(conn: AsyncConnection, file_id: str, *, by: str, on: date) -> FileRow:
     """The bank took the file; again changes nothing. Raises ``Refusal``: unknown_staff, wrong_role,
-    unknown_refund, refund_state where it had refused it.
+    unknown_refund, refund_state where it had refused it, or a refund of it is rejected.
     """
     await staff.require(conn, by, Act.WRITE_REFUNDS)
     await lock(conn, "refund files")
@@ -157,10 +134,27 @@ async def accept_file(conn: AsyncConnection, file_id: str, *, by: str, on: date)
     if file.state == "refused":
         raise _refused()
     if file.state == "written":
-        await _end_file(conn, file_id, "accepted", on=on)
-        for number in file.refunds:
-            await audited(conn, await find(conn, number), by, "refund_accepted")
+        held = await _of_file(conn, file_id)
+        _check_none_rejected(held)
+        await _accept(conn, file_id, held, by=by, on=on)
     return await find_file(conn, file_id)
+
+
+async def check_taken(conn: AsyncConnection, refund: RefundRow, *, by: str, on: date) -> None:
+    """The bank took the file of a locked refund that is written or paid: one it paid out of was accepted.
+
+    The caller holds the lock ``refund files``. Raises ``Refusal`` (refund_state) where nobody knows yet.
+    """
+    file = await find_file(conn, refund.file_id or "")
+    if file.state == "accepted":
+        return
+    if refund.state is not RefundState.PAID:
+        raise Refusal(
+            Code.REFUND_STATE,
+            f"nobody said yet whether the bank took {file.id}: `kaiji refunds accepted {file.id}` first, or"
+            f" `kaiji refunds refused {file.id}`",
+        )
+    await _accept(conn, file.id, await _of_file(conn, file.id), by=by, on=on)
 
 
 async def refuse_file(conn: AsyncConnection, file_id: str, *, by: str, on: date) -> FileRow:
@@ -189,87 +183,19 @@ async def refuse_file(conn: AsyncConnection, file_id: str, *, by: str, on: date)
 
 async def transfers(conn: AsyncConnection, vault: Vault, file_id: str) -> list[Transfer]:
     """What a file tells the bank to pay, by number. Raises ``Refusal`` (unknown_refund, refund_state for one
-    that the bank refused), ``Destroyed``.
+    that the bank refused or of which a refund came back), ``Destroyed``.
     """
     file = await find_file(conn, file_id)
     if file.state == "refused":
         raise _refused()
+    held = await _of_file(conn, file_id)
+    _check_none_rejected(held)
     return [
         Transfer(
             refund.number, refund.amount, refund.currency, await opened_account(conn, vault, refund.number)
         )
-        for refund in await _of_file(conn, file_id)
+        for refund in held
     ]
-
-
-async def record_paid(conn: AsyncConnection, number: str, *, by: str, on: date) -> RefundRow:
-    """The bank paid a refund that no statement shows; one that comes later finds it. Audited.
-
-    Again changes nothing. Raises ``Refusal``: unknown_staff, wrong_role, unknown_refund, refund_state for one
-    that never went out, malformed for a day before it did.
-    """
-    await staff.require(conn, by, Act.RECORD_REFUND)
-    await lock(conn, "refund files")
-    _, refund = await locked(conn, number)
-    if refund.state is RefundState.PAID:
-        return refund
-    if refund.state is not RefundState.WRITTEN or refund.file_id is None:
-        raise wrong_state(refund)
-    written_on = (await find_file(conn, refund.file_id)).written_on
-    if on < written_on:
-        raise Refusal(Code.MALFORMED, f"{number} was written for the bank on {written_on}, not before")
-    return await change(
-        conn, refund, by, "refund_paid", state=RefundState.PAID, paid_on=on, paid_line=_BY_HAND
-    )
-
-
-async def mark_paid(conn: AsyncConnection, vault: Vault, line: PaidLine, *, by: str) -> list[RefundRow]:
-    """Mark as paid what a line of a statement shows: one refund, or all of a file. Audited.
-
-    A refund is shown by its number, or by its amount and the payee's account number or name; a file by its
-    id and its sum. A line that shows none of ours for certain marks nothing: the answer is empty then. The
-    same line again answers what it marked.
-    """
-    await lock(conn, "refund files")
-    marked = await where(conn, refunds.c.paid_line == line.key)
-    if marked:
-        return marked
-    paid = []
-    for refund in by_deposit(await _shown(conn, vault, line)):
-        await locked(conn, refund.number)
-        paid.append(
-            await change(
-                conn,
-                refund,
-                by,
-                "refund_paid",
-                state=RefundState.PAID,
-                paid_on=line.on,
-                paid_line=line.key,
-            )
-        )
-    return paid
-
-
-async def find_returned(conn: AsyncConnection, vault: Vault, line: PaidLine) -> RefundRow | None:
-    """The refund that a line of a statement shows to have come back: the one of its number, else the only one
-    of its amount that went to its payee; None where none is for certain.
-    """
-    gone = refunds.c.state.in_([RefundState.WRITTEN, RefundState.PAID]) & (refunds.c.amount == line.amount)
-    same = [refund for refund in await where(conn, gone) if refund.currency == YEN]
-    if named := _named(line):
-        same = [refund for refund in same if named == {refund.number}]
-    else:
-        same = [
-            refund for refund in same if _is_payee(await opened_account(conn, vault, refund.number), line)
-        ]
-    return same[0] if len(same) == 1 else None
-
-
-async def outstanding(conn: AsyncConnection) -> list[RefundRow]:
-    """The refunds in files for the bank that no statement has shown yet."""
-    by_hand = (refunds.c.state == RefundState.PAID) & (refunds.c.paid_line == _BY_HAND)
-    return await where(conn, (refunds.c.state == RefundState.WRITTEN) | by_hand)
 
 
 async def find_file(conn: AsyncConnection, file_id: str) -> FileRow:
@@ -298,40 +224,22 @@ async def list_files(conn: AsyncConnection) -> list[FileRow]:
     return [await find_file(conn, id) for id in ids]
 
 
-async def _shown(conn: AsyncConnection, vault: Vault, line: PaidLine) -> list[RefundRow]:
-    out = [
-        refund
-        for refund in await outstanding(conn)
-        if refund.currency == YEN
-        and refund.file_id
-        and (await find_file(conn, refund.file_id)).written_on <= line.on
-    ]
-    if line.file_id is not None:
-        held = [refund for refund in out if refund.file_id == line.file_id]
-        return held if held and sum(refund.amount for refund in held) == line.amount else []
-    same = [refund for refund in out if refund.amount == line.amount]
-    if named := _named(line):
-        return [refund for refund in same if named == {refund.number}]
-    for refund in same:  # of two that go to one account, the earlier is the one that is shown first
-        if _is_payee(await opened_account(conn, vault, refund.number), line):
-            return [refund]
-    return []
+def _check_none_rejected(held: Sequence[RefundRow]) -> None:
+    """Raise ``Refusal`` (refund_state) where a file would pay what does not go back, or once more."""
+    rejected = [refund.number for refund in held if refund.state is RefundState.REJECTED]
+    if rejected:
+        raise Refusal(
+            Code.REFUND_STATE,
+            f"{rejected[0]} of this file came back or is given up: give the bank a new file, without it",
+        )
 
 
-def _named(line: PaidLine) -> set[str]:
-    """The numbers of refunds that a line gives."""
-    text = unicodedata.normalize("NFKC", " ".join((line.text, line.holder))).upper()
-    return {f"RF-{year}-{number}" for year, number in _NUMBERS.findall(text)}
-
-
-def _is_payee(account: RefundAccount, line: PaidLine) -> bool:
-    digits = re.sub("[^0-9]", "", unicodedata.normalize("NFKC", line.account))
-    if digits:
-        return digits.zfill(7)[-7:] == account.number
-    try:
-        return bool(line.holder) and bank_kana(line.holder) == account.holder_kana
-    except ValueError:
-        return False
+async def _accept(
+    conn: AsyncConnection, file_id: str, held: Sequence[RefundRow], *, by: str, on: date
+) -> None:
+    await _end_file(conn, file_id, "accepted", on=on)
+    for refund in held:
+        await audited(conn, refund, by, "refund_accepted")
 
 
 async def _end_file(conn: AsyncConnection, file_id: str, state: FileState, *, on: date) -> None:

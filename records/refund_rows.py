@@ -1,6 +1,7 @@
 """Refunds as they stand: yen of a deposit on their way back to whoever paid, and how far they are.
 
-What people do with one is in ``refunds``; what the bank is told to pay, and pays, in ``refund_files``.
+What people do with one is in ``refunds``; what the bank is told to pay in ``refund_files``, what it pays in
+``refund_lines``.
 """
 
 from collections.abc import Sequence
@@ -34,7 +35,7 @@ class RefundState(StrEnum):
 
 @dataclass(frozen=True)
 class RefundRow:
-    """A refund without its account; ``amount`` in whole units of the deposit's ``currency``."""
+    """A refund without its account; ``amount`` in the smallest unit of ``currency``, the deposit's."""
 
     number: str
     source: str
@@ -122,10 +123,9 @@ def by_deposit(found: Sequence[RefundRow]) -> list[RefundRow]:
 
 async def where(conn: AsyncConnection, condition: ColumnElement[bool]) -> list[RefundRow]:
     """The refunds of which this holds, by number."""
-    is_its = (deposit_rows.c.source == refunds.c.source) & (deposit_rows.c.deposit_id == refunds.c.deposit_id)
     rows = await conn.execute(
         select(refunds, deposit_rows.c.currency)
-        .join(deposit_rows, is_its)
+        .join(deposit_rows, deposits.same_deposit(refunds))
         .where(condition)
         .order_by(refunds.c.number)
     )

@@ -4,7 +4,8 @@ One person proposes a refund and the account it goes to, another approves it, it
 file or a list for the bank, and a line of a statement shows that it was paid. From the proposal on those yen
 are spoken for; a refund that is rejected, or comes back, leaves them in suspense again.
 
-This is the front of the refunds; the rest has files of its own: ``refund_rows``, ``refund_files``.
+This is the front of the refunds; the rest has files of its own: ``refund_rows``, ``refund_files``,
+``refund_lines``.
 """
 
 from datetime import date
@@ -13,30 +14,37 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, exists, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from policy.currency import shown
 from policy.refund import RefundAccount
 from policy.refusals import Code, Refusal
 from policy.roles import Act
 from policy.vocabulary import RecordClass
 from records import audit, deposits, errands, staff
-from records.deposits import DepositRow, DepositState, case_id
+from records.deposits import DepositRow, DepositState, Suspense, case_id
 from records.errands import NewErrand
+from records.locks import lock
 from records.numbers import next_number
 from records.refund_files import (
     FileKind,
     FileRow,
     FileState,
-    PaidLine,
     Transfer,
     accept_file,
+    check_taken,
     find_file,
-    find_returned,
     list_files,
-    mark_paid,
-    outstanding,
-    record_paid,
     refuse_file,
     transfers,
     write_file,
+)
+from records.refund_lines import (
+    PaidLine,
+    find_paid,
+    find_returned,
+    mark_paid,
+    outstanding,
+    record_paid,
+    show_returned,
 )
 from records.refund_rows import (
     RefundRow,
@@ -69,6 +77,7 @@ __all__ = [
     "came_back",
     "find",
     "find_file",
+    "find_paid",
     "find_returned",
     "list_files",
     "list_refunds",
@@ -82,6 +91,7 @@ __all__ = [
     "refuse_file",
     "reject",
     "seal_account",
+    "show_returned",
     "stop",
     "transfers",
     "write_file",
@@ -96,7 +106,7 @@ async def seal_account(
     """Seal the account that what is left of a deposit is to go back to; answers the id to propose it under.
 
     The same account again has the same id until a refund goes there. Raises ``Refusal``: unknown_deposit,
-    not_refundable when nothing is left that could go there.
+    not_refundable when nothing is left that could go there, or it may be told of twice.
     """
     deposit = await deposits.locked(conn, source, deposit_id)
     case = case_id(source, deposit_id)
@@ -105,8 +115,7 @@ async def seal_account(
     for known in ids:
         if await vault.unseal_model(conn, known, RefundAccount) == account:
             return known
-    if deposit.state is not DepositState.SUSPENSE:
-        raise _not_refundable(deposit)
+    _check_refundable(deposit, 1)
     return await vault.seal_model(conn, case, RecordClass.PAYMENT_RECORDS, _ACCOUNT, account)
 
 
@@ -125,7 +134,7 @@ async def propose(
 
     The same ``key`` again answers the refund it made. Raises ``Refusal``: unknown_staff, wrong_role,
     unknown_deposit, malformed where ``account_id`` is no account that ``seal_account`` sealed for this
-    deposit, not_refundable when the deposit is not in suspense or less of it is left.
+    deposit, not_refundable when the deposit is not in suspense, may be told of twice or less of it is left.
     """
     await staff.require(conn, by, Act.REFUND_DEPOSIT)
     deposit = await deposits.locked(conn, source, deposit_id)
@@ -136,8 +145,7 @@ async def propose(
     if await conn.scalar(select(sealed.c.id).where(is_account)) is None:
         raise Refusal(Code.MALFORMED, "this is no account that was sealed for a refund of this deposit")
     wanted = deposit.remainder if amount is None else amount
-    if deposit.state is not DepositState.SUSPENSE or not 0 < wanted <= deposit.remainder:
-        raise _not_refundable(deposit)
+    _check_refundable(deposit, wanted)
     day = max(on, deposit.moved_on)
     number = f"RF-{day.year:04}-{await next_number(conn, f'refund/{day.year}'):06}"
     await conn.execute(
@@ -220,12 +228,15 @@ async def came_back(conn: AsyncConnection, number: str, *, by: str, on: date) ->
     """The bank could not credit a refund and gave it back: its yen wait in suspense again. Audited.
 
     Again changes nothing. Raises ``Refusal``: unknown_staff, wrong_role, unknown_refund, refund_state for one
-    that never went out.
+    that never went out, or of which nobody knows whether the bank took its file.
     """
     await staff.require(conn, by, Act.RECORD_REFUND)
+    await lock(conn, "refund files")
     deposit, refund = await locked(conn, number)
     if refund.state in (RefundState.PROPOSED, RefundState.APPROVED):
         raise wrong_state(refund)
+    if refund.state is not RefundState.REJECTED:
+        await check_taken(conn, refund, by=by, on=on)
     return await end(conn, deposit, refund, by, "refund_came_back", on=on)
 
 
@@ -244,8 +255,14 @@ def _is_account(case: str) -> ColumnElement[bool]:
     return (sealed.c.case_id == case) & (sealed.c.label == _ACCOUNT)
 
 
-def _not_refundable(deposit: DepositRow) -> Refusal:
-    return Refusal(
-        Code.NOT_REFUNDABLE,
-        f"the deposit is {deposit.state}, and {deposit.remainder:,} of it wait to be given back",
-    )
+def _check_refundable(deposit: DepositRow, amount: int) -> None:
+    """Raise ``Refusal`` (not_refundable) unless so much of a locked deposit waits to be given back."""
+    if deposit.state is not DepositState.SUSPENSE or not 0 < amount <= deposit.remainder:
+        left = shown(deposit.remainder, deposit.currency)
+        raise Refusal(Code.NOT_REFUNDABLE, f"the deposit is {deposit.state}: {left} wait to be given back")
+    if deposit.suspense_reason is Suspense.TWIN:
+        raise Refusal(
+            Code.NOT_REFUNDABLE,
+            "this money may be told of twice, and is given back once: dismiss this telling of it"
+            " (`kaiji deposits dismiss-twin`), and refund the other",
+        )

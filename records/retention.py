@@ -16,10 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from policy.deadlines import Terms
 from policy.refusals import Code, Refusal
 from policy.registry import pack
-from policy.retention import Expiry, expiries
+from policy.retention import Expiry, expiries, payments_expired_before
 from policy.vocabulary import ANSWERS, LetterState, RecordClass
 from records import audit, documents, requests
-from records.deposits import case_id
+from records.deposits import case_id, is_live, same_deposit
 from records.locks import lock
 from records.tables import (
     allocations,
@@ -106,7 +106,7 @@ async def destroy_class(
 ) -> Certificate:
     """Destroy a class of a request's records; a repeat answers the certificate of the first time. Audited.
 
-    Payment records include the deposits it was paid with, unless another request's records hold them. Raises
+    Payment records include the deposits it is paid with, unless another request's records hold them. Raises
     ``Refusal``: on_hold, unknown_request; wrong_phase while the request is open.
     """
     await _lock_holds(conn, request_id)
@@ -121,7 +121,8 @@ async def destroy_class(
     cases = [request_id]
     rows: dict[str, int] = {}
     if record_class is RecordClass.PAYMENT_RECORDS:
-        cases += await _delete_payments(conn, request_id, rows)
+        terms = Terms.of(pack(request.pack_version))
+        cases += await _delete_payments(conn, request_id, payments_expired_before(terms, on), rows)
     if record_class is RecordClass.IDENTITY_DOCUMENTS:
         await documents.destroyed(conn, request_id, on=on, by=by)
         papers = delete(document_rows).where(document_rows.c.request_id == request_id)
@@ -366,11 +367,14 @@ async def _is_held(conn: AsyncConnection, request_id: str) -> bool:
     return bool(await conn.scalar(select(lasting)))
 
 
-async def _delete_payments(conn: AsyncConnection, request_id: str, rows: dict[str, int]) -> list[str]:
+async def _delete_payments(
+    conn: AsyncConnection, request_id: str, moved_before: date, rows: dict[str, int]
+) -> list[str]:
     """Delete a request's invoice and the deposits it was paid with; answers the cases to destroy.
 
     A deposit that another request was paid with too is destroyed with the last of them; one of which
-    something still waits, or is on its way back, is kept.
+    something still waits, or is on its way back, is kept. So is one that pays for it no more, unless it moved
+    last before ``moved_before``: what went back to the payer is kept as long as what did not.
     """
     numbers = select(invoices.c.number).where(invoices.c.request_id == request_id)
     for name, of_invoice in (
@@ -384,20 +388,18 @@ async def _delete_payments(conn: AsyncConnection, request_id: str, rows: dict[st
         .where(allocations.c.request_id == request_id)
         .distinct()
     )
-    return await _delete_deposits(conn, tuple_(deposits.c.source, deposits.c.deposit_id).in_(paid_with), rows)
+    key = tuple_(deposits.c.source, deposits.c.deposit_id)
+    ends = key.in_(paid_with.where(is_live())) | (deposits.c.moved_on < moved_before)
+    return await _delete_deposits(conn, key.in_(paid_with) & ends, rows)
 
 
 async def _delete_deposits(
     conn: AsyncConnection, condition: ColumnElement[bool], rows: dict[str, int]
 ) -> list[str]:
     """Delete those of these deposits that are dealt with and pay for no invoice that is kept."""
-    of_deposit = (allocations.c.source == deposits.c.source) & (
-        allocations.c.deposit_id == deposits.c.deposit_id
-    )
-    pays = exists().where(of_deposit, allocations.c.request_id == invoices.c.request_id)
+    pays = exists().where(same_deposit(allocations), allocations.c.request_id == invoices.c.request_id)
     on_its_way = exists().where(
-        refunds.c.source == deposits.c.source,
-        refunds.c.deposit_id == deposits.c.deposit_id,
+        same_deposit(refunds),
         refunds.c.state.in_(["proposed", "approved", "written"]),
     )
     dealt_with = deposits.c.state.in_(["matched", "refunded", "cancelled"])

@@ -8,16 +8,15 @@ one comes.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from policy.checkdigits import find_payment_reference
 from policy.deposit import NoticeType
 from policy.vocabulary import RecordClass
 from records import audit
 from records.bank_lines import BankDeposit, Doubt, Outcome, What
 from records.cancelling import take_back
-from records.deposits import DepositState, Suspense, case_id, is_deposit
+from records.deposits import DepositState, Suspense, case_id, is_deposit, is_dismissed, known_from
 from records.tables import deposits
 from records.vault import Vault
 
@@ -34,7 +33,7 @@ async def take_back_line(
     """Take back the deposit that a line means; one that nobody told of is recorded as taken back. Audited.
 
     Of several that are alike, the one with the same reference, then one that waits in suspense, then the
-    latest. Lock the deposits of the source first.
+    latest; one that was dismissed as a twin comes last. Lock the deposits of the source first.
     """
     if await ended(conn, [case_id(source, record.deposit_id)], NoticeType.CANCELLED):
         return _outcome(record, record.deposit_id, What.REPEATED)
@@ -44,6 +43,8 @@ async def take_back_line(
         return _outcome(record, record.deposit_id, What.TAKEN_BACK, Doubt.NOT_FOUND)
     taken = found[0]
     await _take(conn, source, import_id, taken.deposit_id, record, by)
+    if taken.state == DepositState.CANCELLED:
+        await _forget_likeness(conn, source, taken.deposit_id)  # it is taken back once
     return _outcome(record, taken.deposit_id, What.TAKEN_BACK, _doubt(taken, found))
 
 
@@ -83,9 +84,7 @@ async def of_new(
             currency=line.currency,
         )
         await _take(conn, source, import_id, record.deposit_id, gone, by)
-        await conn.execute(
-            update(deposits).where(is_deposit(source, line.deposit_id)).values(bank_likeness=None)
-        )
+        await _forget_likeness(conn, source, line.deposit_id)
         outcomes.append(_outcome(gone, record.deposit_id, What.TAKEN_BACK))
     return outcomes
 
@@ -109,19 +108,20 @@ def detail(record: BankDeposit, import_id: str) -> dict[str, audit.Scalar]:
 
 
 async def _like(conn: AsyncConnection, source: str, record: BankDeposit) -> list[Row[Any]]:
-    reference = next(filter(None, (find_payment_reference(text) for text in record.words)), None)
+    reference = record.payment_reference
     rows = await conn.execute(
         select(deposits)
         .where(
             deposits.c.source == source,
             deposits.c.bank_likeness == record.bank_likeness,
-            deposits.c.state != DepositState.CANCELLED,
-            func.coalesce(deposits.c.booked_on, deposits.c.value_date) <= record.day,
+            (deposits.c.state != DepositState.CANCELLED) | is_dismissed(),
+            known_from() <= record.day,
         )
         .order_by(
             deposits.c.payment_reference.is_distinct_from(reference),
+            deposits.c.state == DepositState.CANCELLED,
             deposits.c.state != DepositState.SUSPENSE,
-            func.coalesce(deposits.c.booked_on, deposits.c.value_date).desc(),
+            known_from().desc(),
             deposits.c.deposit_id,
         )
         .limit(10)
@@ -132,7 +132,8 @@ async def _like(conn: AsyncConnection, source: str, record: BankDeposit) -> list
 
 
 def _doubt(taken: Row[Any], like: Sequence[Row[Any]]) -> Doubt | None:
-    if taken.state == DepositState.SUSPENSE and taken.suspense_reason == Suspense.TWIN:
+    waits_or_dismissed = taken.state in (DepositState.SUSPENSE, DepositState.CANCELLED)
+    if waits_or_dismissed and taken.suspense_reason == Suspense.TWIN:
         return Doubt.TWIN_TAKEN_BACK
     given = {(row.account_invoice, row.payment_reference, row.invoice_number) for row in like}
     return Doubt.ONE_OF_SEVERAL if len(given) > 1 else None
@@ -153,6 +154,11 @@ async def _take(
             detail={**told, other: about},
             key=NoticeType.CANCELLED,
         )
+
+
+async def _forget_likeness(conn: AsyncConnection, source: str, deposit_id: str) -> None:
+    """Let no other line mean this deposit."""
+    await conn.execute(update(deposits).where(is_deposit(source, deposit_id)).values(bank_likeness=None))
 
 
 async def _record(

@@ -12,9 +12,10 @@ from enum import StrEnum
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from policy.currency import YEN
 from policy.envelope import Party
 from records import requests
-from records.deposits import YEN, find, is_deposit
+from records.deposits import find, is_deposit
 from records.folding import fold_payer
 from records.invoices import owed
 from records.payers import words

@@ -282,7 +282,7 @@ deposits = Table(
     Column("source", String(32), nullable=False),
     Column("deposit_id", String(64), nullable=False),
     Column("state", String(16), nullable=False),
-    Column("amount", BigInteger, nullable=False),  # a bank file has room for ten digits
+    Column("amount", BigInteger, nullable=False),  # in the smallest unit of the currency
     Column("currency", String(3), nullable=False),
     Column("value_date", Date, nullable=False),
     Column("booked_on", Date),  # the bank's booking date, where it tells one
@@ -296,6 +296,11 @@ deposits = Table(
     Column("waits_since", Date),  # in suspense
     Column("import_id", String(64)),
     Column("bank_likeness", String(64)),  # keyed: account, amount and payer, to find what a bank takes back
+    Column("entry", String(64)),  # keyed: account, day, amount of the entry it is in
+    Column("entry_reference", String(64)),  # keyed: the bank's own for that entry
+    Column(
+        "lump", Boolean, nullable=False, server_default="false"
+    ),  # the sum of that entry, no payment in it
     Column("tellings", JSONB, nullable=False, server_default="{}"),  # by kind of file: what it said, keyed
     Column(
         "content_id", ForeignKey("vault.id", ondelete="SET NULL"), index=True
@@ -310,6 +315,7 @@ deposits = Table(
     Index(None, "value_date", "amount"),
     Index(None, "booked_on", "amount"),
     Index(None, "bank_likeness"),
+    Index(None, "entry", "lump", postgresql_where="entry is not null"),
 )
 
 imports = Table(
@@ -413,6 +419,8 @@ errands = Table(
     Column("source", String(32), nullable=False),
     Column("deposit_id", String(64), nullable=False),
     Column("request_id", String(20)),  # who is told; the deposit's own workflow where it is null
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("not_before", DateTime(timezone=True)),  # of one that failed for a reason of its own
     Column("done_at", DateTime(timezone=True)),
     _now(),
     ForeignKeyConstraint(["source", "deposit_id"], ["deposits.source", "deposits.deposit_id"]),

@@ -3,61 +3,42 @@
 Two deposits are alike when they tell of the same day and amount and mean the same invoice, or when neither
 says what it is for and one person paid both. Of those that are alike there are as many payments as the teller
 has that tells of most of them: whoever pays the same twice in a day is credited twice. A teller is a source,
-or one kind of a bank's files.
+or one kind of a bank's files. What tells of the same money in other amounts is in ``entries``.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any, Protocol
+from typing import Any
+from zlib import crc32
 
-from sqlalchemy import ColumnElement, Row, and_, any_, case, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, and_, case, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.sql.expression import CollectionAggregate
 from sqlalchemy.types import String
 
 from policy.refusals import Code, Refusal
 from policy.roles import Act
-from records import audit, deposits, errands, staff
+from records import audit, deposits, entries, errands, staff
 from records.allocations import strike_out
-from records.deposits import DepositRow, DepositState, Suspense, case_id, is_live
+from records.arrays import any_of
+from records.bank_lines import BankDeposit
+from records.deposits import DepositRow, DepositState, Suspense, case_id, is_dismissed, is_live, stands
 from records.errands import NewErrand
 from records.folding import fold_payer
 from records.invoices import InvoiceRow
-from records.locks import lock
+from records.locks import lock, lock_all
 from records.tables import allocations
 from records.tables import deposits as deposit_rows
+from records.told import Told
 from runtime.keys import Keyring
 
 _Key = tuple[date, int, str, str]
 _Group = tuple[str, frozenset[_Key]]  # who tells, and what its deposits have in common
 _Deposit = Row[*tuple[Any, ...]]
 
-
-class Told(Protocol):
-    """What a deposit tells of itself: all that matching looks at."""
-
-    @property
-    def source(self) -> str: ...
-    @property
-    def deposit_id(self) -> str: ...
-    @property
-    def amount(self) -> int: ...
-    @property
-    def currency(self) -> str: ...
-    @property
-    def value_date(self) -> date: ...
-    @property
-    def account_invoice(self) -> str | None: ...
-    @property
-    def payment_reference(self) -> str | None: ...
-    @property
-    def invoice_number(self) -> str | None: ...
-    @property
-    def likeness(self) -> str | None: ...
-    @property
-    def tellings(self) -> Mapping[str, str]: ...
+_BUCKETS = 1024
+_OTHER_MONEY = "deposit_not_a_twin"
 
 
 def likeness(keyring: Keyring, payer_name: str) -> str | None:
@@ -94,18 +75,23 @@ async def are_twins(conn: AsyncConnection, told: Sequence[Told], meant: Iterable
 
 
 async def possible_twins(conn: AsyncConnection, source: str, deposit_id: str) -> list[tuple[str, str]]:
-    """The deposits of other tellers that are as much money of the same day, whatever they are for: source and
-    id of each. Raises ``Refusal`` (unknown_deposit).
+    """The deposits of other tellers that are as much money of the same day, whatever they are for, and those
+    that tell of the same entry of a statement in another way: source and id of each.
+
+    Raises ``Refusal`` (unknown_deposit).
     """
     deposit = await deposits.find(conn, source, deposit_id)
-    rows = await _same_money(conn, deposit, _stands() | deposits.is_deposit(source, deposit_id))
+    rows = await _same_money(conn, deposit, stands() | deposits.is_deposit(source, deposit_id))
     own = {
         teller
         for row in rows
         if (row.source, row.deposit_id) == (source, deposit_id)
         for teller in _tellers(row)
     }
-    return [(row.source, row.deposit_id) for row in rows if not {*own} & {*_tellers(row)}]
+    alike = {(row.source, row.deposit_id) for row in rows if not {*own} & {*_tellers(row)}}
+    others = await entries.counterparts(conn, source, deposit_id)
+    standing = {(row.source, row.deposit_id) for row in others if row.state != DepositState.CANCELLED}
+    return sorted(alike | standing)
 
 
 async def dismiss_twin(
@@ -118,23 +104,59 @@ async def dismiss_twin(
     other tells of it.
     """
     await staff.require(conn, by, Act.DISMISS_TWIN)
-    told = await deposits.find(conn, source, deposit_id)
-    await lock(conn, f"twins/{told.value_date}/{told.amount}/{told.currency}")
-    deposit = await deposits.locked(conn, source, deposit_id)
+    deposit = await _locked(conn, source, deposit_id)
     if deposit.state is DepositState.CANCELLED and deposit.suspense_reason is Suspense.TWIN:
         return deposit
     if deposit.state is not DepositState.SUSPENSE or deposit.remainder != deposit.amount:
         raise Refusal(
             Code.DEPOSIT_NOT_ASSIGNABLE, "only a whole deposit in suspense can be dismissed as a twin"
         )
-    rows = await _same_money(conn, deposit, _stands() | _is_dismissed())
+    rows = await _same_money(conn, deposit, stands() | is_dismissed())
     counts = Counter(teller for row in rows for teller in _tellers(row))
-    if sum(row.state != DepositState.CANCELLED for row in rows) <= max(counts.values()):
+    only_one = sum(row.state != DepositState.CANCELLED for row in rows) <= max(counts.values())
+    if only_one and not await entries.stands_otherwise(conn, source, deposit_id):
         raise Refusal(Code.DEPOSIT_NOT_ASSIGNABLE, "no other source tells of this money: it would be lost")
     await strike_out(conn, deposit, on=on, reason=Suspense.TWIN)
     await audit.append(conn, case_id(source, deposit_id), actor=by, act="deposit_twin_dismissed")
     await errands.add(conn, NewErrand(source, deposit_id))
     return await deposits.find(conn, source, deposit_id)
+
+
+async def not_a_twin(conn: AsyncConnection, source: str, deposit_id: str, *, by: str, on: date) -> DepositRow:
+    """Say of a deposit in suspense that it is other money than what another source told of: it waits as
+    unidentified, and may be credited. Audited.
+
+    Doing it again changes nothing. Raises ``Refusal``: unknown_staff, wrong_role, unknown_deposit,
+    deposit_not_assignable where it is not taken for a twin.
+    """
+    await staff.require(conn, by, Act.DISMISS_TWIN)
+    deposit = await _locked(conn, source, deposit_id)
+    if deposit.state is not DepositState.SUSPENSE or deposit.suspense_reason is not Suspense.TWIN:
+        if any(event.act == _OTHER_MONEY for event in await audit.events(conn, case_id(source, deposit_id))):
+            return deposit
+        raise Refusal(
+            Code.DEPOSIT_NOT_ASSIGNABLE, "only a deposit that waits as a twin is said not to be one"
+        )
+    restated = await deposits.restate(conn, source, deposit_id, on=on, reason=Suspense.UNIDENTIFIED)
+    await audit.append(conn, case_id(source, deposit_id), actor=by, act=_OTHER_MONEY)
+    await errands.add(conn, NewErrand(source, deposit_id))
+    return restated
+
+
+async def lock_money(conn: AsyncConnection, told: Iterable[Told | DepositRow | BankDeposit]) -> None:
+    """Wait until nobody else looks for twins of deposits like these. Lock invoices afterwards."""
+    money = {f"{deposit.value_date}/{deposit.amount}/{deposit.currency}" for deposit in told}
+    buckets = {
+        crc32(each.encode()) % _BUCKETS for each in money
+    }  # a lock for each may be more than there are
+    await lock_all(conn, [f"twins/{bucket}" for bucket in sorted(buckets)])
+
+
+async def _locked(conn: AsyncConnection, source: str, deposit_id: str) -> DepositRow:
+    told = await deposits.find(conn, source, deposit_id)
+    await lock(conn, f"deposits/{source}")
+    await lock_money(conn, [told])
+    return await deposits.locked(conn, source, deposit_id)
 
 
 async def _alike(
@@ -156,7 +178,7 @@ async def _alike(
             allocations.c.deposit_id,
             func.array_agg(allocations.c.request_id, type_=ARRAY(String)).label("requests"),
         )
-        .where(is_live(), allocations.c.request_id == _any(numbers))
+        .where(is_live(), allocations.c.request_id == any_of(numbers))
         .group_by(allocations.c.source, allocations.c.deposit_id)
         .subquery()
     )
@@ -173,19 +195,15 @@ async def _alike(
     )
     found = await conn.execute(
         select(*columns, func.count().label("alike"))
-        .select_from(
-            deposit_rows.outerjoin(
-                paying, (paying.c.source == rows.source) & (paying.c.deposit_id == rows.deposit_id)
-            )
-        )
+        .select_from(deposit_rows.outerjoin(paying, deposits.same_deposit(paying)))
         .where(
             tuple_(rows.value_date, rows.amount).in_(
                 sorted({(deposit.value_date, deposit.amount) for deposit in told})
             ),
-            (_stands() & (rows.state != DepositState.SETTLED)) | _is_dismissed(),
+            (stands() & (rows.state != DepositState.SETTLED)) | is_dismissed(),
             or_(
-                *(column == _any(values) for column, values in given),
-                wordless & (rows.likeness == _any(deposit.likeness for deposit in told)),
+                *(column == any_of(values) for column, values in given),
+                wordless & (rows.likeness == any_of(deposit.likeness for deposit in told)),
                 paying.c.requests.is_not(None),
             ),
         )
@@ -225,10 +243,6 @@ def _tellers(deposit: Told | _Deposit) -> list[str]:
     return [f"{deposit.source}/{kind}" for kind in deposit.tellings] or [deposit.source]
 
 
-def _any(values: Iterable[str | None]) -> CollectionAggregate[bool]:
-    return any_(literal(sorted({value for value in values if value is not None}), ARRAY(String)))
-
-
 async def _same_money(
     conn: AsyncConnection, deposit: DepositRow, condition: ColumnElement[bool]
 ) -> Sequence[_Deposit]:
@@ -243,14 +257,3 @@ async def _same_money(
         .order_by(deposit_rows.c.source, deposit_rows.c.deposit_id)
     )
     return rows.all()
-
-
-def _stands() -> ColumnElement[bool]:
-    """Whether a deposit is there, for all that is told of it."""
-    return deposit_rows.c.state.not_in([DepositState.PRELIMINARY, DepositState.CANCELLED])
-
-
-def _is_dismissed() -> ColumnElement[bool]:
-    return (deposit_rows.c.state == DepositState.CANCELLED) & (
-        deposit_rows.c.suspense_reason == Suspense.TWIN
-    )

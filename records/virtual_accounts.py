@@ -9,11 +9,11 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
-from sqlalchemy import any_, exists, literal, select
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy import exists, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.types import String
 
+from records.arrays import any_of
 from records.locks import lock
 from records.tables import invoices, virtual_accounts
 
@@ -75,7 +75,7 @@ async def stood_for(
     wanted = {(account, day): normal(account) for account, day in payments}
     rows = await conn.execute(
         select(virtual_accounts.c.number, virtual_accounts.c.from_on, virtual_accounts.c.invoice_number)
-        .where(virtual_accounts.c.number == any_(literal(sorted(set(wanted.values())), ARRAY(String))))
+        .where(virtual_accounts.c.number == any_of(wanted.values()))
         .order_by(virtual_accounts.c.from_on)
     )
     periods: dict[str, list[tuple[date, str]]] = {}

@@ -126,7 +126,8 @@ class Keyring:
 
     def fingerprint(self, purpose: str, data: bytes) -> str:
         """HMAC-SHA256 of data in hex: equal for equal data and purpose, telling nothing without the key."""
-        key = hmac.digest(self._fresh().index, purpose.encode(), "sha256")
+        # the index key never changes: the file, which may have, is not looked at for each of very many
+        key = hmac.digest(self._keys.index, purpose.encode(), "sha256")
         return hmac.digest(key, data, "sha256").hex()
 
     def add_kek(self) -> str:

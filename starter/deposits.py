@@ -7,7 +7,7 @@ is written into the ledger, and whoever is to hear of it is told right after.
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.workflow import UpdateMethodMultiParam
 
 from activities.acting import acting
-from policy.calendar import today_in_tokyo
+from policy.currency import shown
 from policy.refund import RefundAccount
 from policy.refusals import Code, Refusal
 from policy.registry import pack_in_force
@@ -23,7 +23,7 @@ from policy.roles import Act
 from records import allocations, audit, deposits, errands, ledger, payers, refunds, requests, suggestions
 from records.allocations import Part
 from records.database import Database
-from records.deposits import DepositRow, DepositState
+from records.deposits import WAITING, DepositRow
 from records.errands import NewErrand
 from records.payers import PayerWords
 from records.refunds import RefundRow
@@ -33,10 +33,9 @@ from runtime.temporal import wait_until_idle
 from starter.answers import NoWorkflow, understood
 from starter.errands import ClientSource, Errands
 from starter.requests import PATIENCE, SETTLED_WITHIN
+from starter.today import machine_day
 from workflows.deposit import Deposit
 from workflows.messages import AssignDeposit, DepositStatus, RefundDeposit
-
-_WAITS = (DepositState.SETTLED, DepositState.SUSPENSE)
 
 
 async def find(conn: AsyncConnection, name: str) -> DepositRow:
@@ -56,7 +55,7 @@ async def find(conn: AsyncConnection, name: str) -> DepositRow:
 
 def due_on(deposit: DepositRow) -> date | None:
     """The last day on which what waits of a deposit is cleared in time; None where nothing waits."""
-    if deposit.state not in _WAITS:
+    if deposit.state not in WAITING:
         return None
     since = deposit.waits_since or deposit.moved_on
     return since + timedelta(days=pack_in_force(since).deadlines.suspense.days)
@@ -133,7 +132,8 @@ class Clerk:
             if known is not None:
                 return known, Done(deposit, repeated=True)
             if amount is not None and amount > deposit.remainder:
-                left = f"{deposit.remainder:,} of the deposit wait to be given back, not {amount:,}"
+                there, wanted = (shown(each, deposit.currency) for each in (deposit.remainder, amount))
+                left = f"{there} of the deposit wait to be given back, not {wanted}"
                 raise Refusal(Code.NOT_REFUNDABLE, left)
             account_id = await refunds.seal_account(conn, vault, *key, account)
         order = RefundDeposit(by=self._by, account_id=str(account_id), amount=amount)
@@ -149,7 +149,7 @@ class Clerk:
         """
         async with self._acting(deposit, Act.UNASSIGN_DEPOSIT) as conn:
             after = await allocations.unassign(
-                conn, deposit.source, deposit.deposit_id, request_id, by=self._by, on=today()
+                conn, deposit.source, deposit.deposit_id, request_id, by=self._by, on=machine_day()
             )
         return await self._done(deposit, after)
 
@@ -160,7 +160,7 @@ class Clerk:
         """
         async with self._acting(deposit, Act.SPLIT_DEPOSIT) as conn:
             after = await ledger.split(
-                conn, deposit.source, deposit.deposit_id, parts, by=self._by, on=today()
+                conn, deposit.source, deposit.deposit_id, parts, by=self._by, on=machine_day()
             )
         return await self._done(deposit, after)
 
@@ -171,7 +171,18 @@ class Clerk:
         """
         async with self._acting(deposit, Act.DISMISS_TWIN) as conn:
             after = await ledger.dismiss_twin(
-                conn, deposit.source, deposit.deposit_id, by=self._by, on=today()
+                conn, deposit.source, deposit.deposit_id, by=self._by, on=machine_day()
+            )
+        return await self._done(deposit, after)
+
+    async def not_a_twin(self, deposit: DepositRow) -> Done:
+        """Say that it is other money than what another source told of: it waits to be credited.
+
+        Raises `Refusal` (deposit_not_assignable).
+        """
+        async with self._acting(deposit, Act.DISMISS_TWIN) as conn:
+            after = await ledger.not_a_twin(
+                conn, deposit.source, deposit.deposit_id, by=self._by, on=machine_day()
             )
         return await self._done(deposit, after)
 
@@ -195,7 +206,7 @@ class Clerk:
             pass
         async with self._database.begin() as conn:
             stands = await deposits.locked(conn, *key)
-            if stands.state not in _WAITS:
+            if stands.state not in WAITING:
                 raise Refusal(
                     Code.DEPOSIT_NOT_ASSIGNABLE, f"the deposit is {stands.state}: nothing of it waits"
                 ) from None
@@ -232,11 +243,6 @@ async def run_errands(errands: Errands, of: tuple[str, str] | None = None) -> bo
     except Unreachable:
         return False
     return True
-
-
-def today() -> date:
-    """The day on which somebody at a keyboard acts."""
-    return today_in_tokyo(datetime.now(UTC))
 
 
 async def _credited(conn: AsyncConnection, deposit: DepositRow) -> set[str]:

@@ -1,17 +1,16 @@
 """Looking at a document (§5(2)(6)): its scan is opened for who may see it, and that is recorded."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from uuid import uuid4
 
 from activities.acting import acting
-from policy.calendar import today_in_tokyo
 from policy.refusals import Code, Refusal
 from policy.roles import Act
 from policy.vocabulary import CustodyEvent, RecordClass
 from records import audit, documents, requests, retention
 from records.database import Database
 from records.documents import DocumentRow
+from starter.today import machine_day
 
 
 @dataclass(frozen=True, repr=False)
@@ -45,7 +44,7 @@ async def view(database: Database, request_id: str, number: int, *, by: str) -> 
             request_id,
             document.paper,
             CustodyEvent.LOOKED_AT,
-            on=today_in_tokyo(datetime.now(UTC)),
+            on=machine_day(),
             by=by,
         )
         await audit.append(conn, request_id, actor=by, act="document_viewed", detail={"document": number})

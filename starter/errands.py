@@ -8,12 +8,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.messages import DepositKey
+from policy.currency import shown
 from policy.refusals import Refusal
 from records import errands, ledger
 from records.database import Database
@@ -28,6 +30,11 @@ from workflows.task_queue import TASK_QUEUE
 ClientSource = Callable[[], Awaitable[Client]]
 """Where the Temporal client comes from, connected by then. Raises ``Unreachable``."""
 
+_OUT_OF_REACH = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
+"""What Temporal answers, or the client for it, when it is Temporal that fails and not the errand."""
+
+log = structlog.stdlib.get_logger(__name__)
+
 _RPC = timedelta(seconds=3)
 _AT_ONCE = 16
 
@@ -40,7 +47,7 @@ class Errands:
         self._client = client
 
     async def run(self, limit: int = 200) -> int:
-        """Run the oldest errands, at most so many, and answer how many were done; 0 when none is left.
+        """Run the oldest errands, at most so many, and answer how many were done; 0 when none is due.
 
         Those that somebody else is running are left to them. Raises ``Unreachable`` where Temporal does not
         answer: what was not done by then is done the next time.
@@ -61,7 +68,8 @@ class Errands:
             for errand in pending:
                 by_deposit.setdefault((errand.source, errand.deposit_id), []).append(errand)
             stands = {key: await _find(conn, *key) for key in by_deposit}
-            client, slots, done = await self._client(), asyncio.Semaphore(_AT_ONCE), list[int]()
+            client, slots = await self._client(), asyncio.Semaphore(_AT_ONCE)
+            done, put_off = list[int](), list[int]()
 
             async def run(errand_list: list[Errand], deposit: DepositRow | None) -> RPCError | None:
                 async with slots:
@@ -69,12 +77,17 @@ class Errands:
                         try:
                             await _tell(client, errand, deposit)
                         except RPCError as error:
-                            return error
-                        done.append(errand.id)
+                            if error.status in _OUT_OF_REACH:
+                                return error
+                            log.warning("an errand is put off", errand=errand.id, status=error.status.name)
+                            put_off.append(errand.id)
+                        else:
+                            done.append(errand.id)
                 return None
 
             failures = await asyncio.gather(*(run(run_of, stands[key]) for key, run_of in by_deposit.items()))
             await errands.done(conn, done)
+            await errands.put_off(conn, put_off)
         failed = [failure for failure in failures if failure is not None]
         if failed:
             raise Unreachable("Temporal", f"it answered {failed[0].status.name}")
@@ -104,7 +117,7 @@ async def _tell(client: Client, errand: Errand, deposit: DepositRow | None) -> N
             start_signal="moved",
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,  # it may wait, end and wait again
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            static_summary=f"Deposit of {deposit.currency} {deposit.amount:,} told by {deposit.source}",
+            static_summary=f"Deposit of {shown(deposit.amount, deposit.currency)} told by {deposit.source}",
             rpc_timeout=_RPC,
         )
         return

@@ -44,7 +44,8 @@ from starter.webhooks import (
     BODY_SECONDS,
     SIGNATURE_HEADERS,
     Verifier,
-    check_announced,
+    check_content_type,
+    check_framing,
     is_unambiguous,
     read_body,
 )
@@ -134,11 +135,12 @@ def create_app(
         """A notice about a deposit, signed by Standard Webhooks. Repeat it until it is answered 202."""
         address = request.client.host if request.client else ""
         rates.call(address)
-        check_announced(request.headers)
+        check_framing(request.headers)
         body = await read_body(request, seconds=body_seconds)
         if not verifier.verifies(body, request.headers):
             raise Refusal(Code.NOT_AUTHENTIC, "the signature does not hold, or its time is not now")
         rates.proven(address)
+        check_content_type(request.headers)
         notice = parse_notice(body)
         if not is_unambiguous(body):
             raise Refusal(Code.MALFORMED, "notice: a key stands twice in an object")

@@ -20,6 +20,7 @@ from uuid import uuid4
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.acting import acting
+from policy.currency import smallest
 from policy.refusals import Code, Refusal
 from policy.roles import Act
 from records import errands, import_log
@@ -27,16 +28,16 @@ from records.bank_lines import BankDeposit, Outcome, Recorded, Seen
 from records.database import Database
 from records.import_log import CASE, Import, Noted
 from records.imports import record_many
+from records.locks import lock
 from records.own_payments import OwnPayment, record_own
 from records.refunds import PaidLine
+from records.twins import lock_money
 from runtime.errors import Unreachable
 from runtime.keys import Keyring
 from starter import bank
 from starter.bank import BankDeposit as BankLine
 from starter.bank import BankFile, BankFileRefused, Movement
-from starter.bank.detect import Format
 from starter.bank.digest import digest_of
-from starter.bank.findings import Findings
 from starter.errands import ClientSource, Errands
 
 SOURCE = "bank"
@@ -91,10 +92,7 @@ class Importing:
         """
         async with acting(self._database, CASE, self._by, Act.IMPORT_DEPOSITS, f"import/{uuid4()}"):
             pass
-        file = bank.read(stream, self._today)
-        if file.format in (Format.CAMT_053, Format.CAMT_054):
-            _check_amounts(file.lines(self._fingerprint))
-        return file
+        return bank.read(stream, self._today)
 
     async def run(self, file: BankFile, advance: Advance) -> Imported:
         """Record and match all of a checked file. Raises ``Unreachable``: imported again, it goes on; and
@@ -130,6 +128,9 @@ class Importing:
         for parts in _together(self._parts(file), TRIAL_BLOCK):
             async with self._database.begin() as conn:
                 trial = await conn.begin_nested()
+                # all at once and first: no part waits for them while another's invoices are locked
+                await lock(conn, f"deposits/{SOURCE}")
+                await lock_money(conn, [_deposit(line) for part in parts for line in part if line.is_deposit])
                 for part in parts:
                     result += await self._record(conn, id, file.format, part, seen=keep)
                     advance(len(part))
@@ -153,38 +154,24 @@ class Importing:
         file may list the latest first and take back what it tells of later on.
         """
         others = False
-        part: list[BankLine] = []
-        for line in self._lines(file):
-            if line.movement not in _ARRIVED:
-                others = True
-                continue
-            part.append(line)
-            if len(part) == BLOCK:
-                yield part
-                part = []
-        if part:
-            yield part
+
+        def arrived() -> Iterator[BankLine]:
+            nonlocal others
+            for line in self._lines(file):
+                if line.movement in _ARRIVED:
+                    yield line
+                else:
+                    others = True
+
+        yield from _pieces(arrived())
         if others:
-            yield from self._others(file)
+            yield from _pieces(line for line in self._lines(file) if line.movement not in _ARRIVED)
 
     def _lines(self, file: BankFile) -> Iterator[BankLine]:
         try:
             yield from file.lines(self._fingerprint)
         except BankFileRefused:
             raise _changed() from None
-
-    def _others(self, file: BankFile) -> Iterator[list[BankLine]]:
-        part: list[BankLine] = []
-        for line in self._lines(file):
-            if line.movement is Movement.TAKEN_BACK:
-                yield [line]  # it locks what the deposit paid for: more than one at once could lock crosswise
-            elif line.movement not in _ARRIVED:
-                part.append(line)
-                if len(part) == BLOCK:
-                    yield part
-                    part = []
-        if part:
-            yield part
 
     async def _record(
         self,
@@ -218,6 +205,23 @@ async def tell(database: Database, client: ClientSource) -> tuple[bool, int]:
         return reached, await errands.count_pending(conn)
 
 
+def _pieces(lines: Iterable[BankLine]) -> Iterator[list[BankLine]]:
+    """Lines in blocks. One that takes a deposit back is alone: it locks what that paid for, and more than one
+    at once could lock crosswise.
+    """
+    piece: list[BankLine] = []
+    for line in lines:
+        if line.movement is Movement.TAKEN_BACK:
+            yield [line]
+            continue
+        piece.append(line)
+        if len(piece) == BLOCK:
+            yield piece
+            piece = []
+    if piece:
+        yield piece
+
+
 def _together(parts: Iterable[list[BankLine]], size: int) -> Iterator[list[list[BankLine]]]:
     """Parts in groups of so many lines at least."""
     group: list[list[BankLine]] = []
@@ -228,16 +232,6 @@ def _together(parts: Iterable[list[BankLine]], size: int) -> Iterator[list[list[
             group = []
     if group:
         yield group
-
-
-def _check_amounts(lines: Iterable[BankLine]) -> None:
-    """Refuse fractions of other currencies, of which the ledger keeps whole units."""
-    findings = Findings()
-    for number, line in enumerate(lines, 1):
-        if line.is_deposit and line.amount % 1:
-            why = f"transaction {number} is {line.currency} {line.amount:f}: only whole units are kept here"
-            findings.add(0, 0, "Amt", why)
-    findings.refuse()
 
 
 def _changed() -> Refusal:
@@ -251,7 +245,7 @@ def _changed() -> Refusal:
 def _deposit(line: BankLine) -> BankDeposit:
     return BankDeposit(
         deposit_id=line.deposit_id,
-        amount=int(line.amount),
+        amount=smallest(line.amount, line.currency),
         currency=line.currency,
         value_date=line.value_date,
         booked_on=line.booked,
@@ -264,6 +258,9 @@ def _deposit(line: BankLine) -> BankDeposit:
         number=line.bank_reference,
         preliminary=line.movement is Movement.PRELIMINARY,
         cancelled=line.movement is Movement.TAKEN_BACK,
+        entry=line.entry,
+        entry_reference=line.entry_reference,
+        lump=line.lump,
     )
 
 
@@ -271,7 +268,7 @@ def _own(line: BankLine) -> OwnPayment:
     told = PaidLine(
         key=line.deposit_id,
         on=line.booked,
-        amount=int(line.amount),
+        amount=smallest(line.amount, line.currency),
         holder=line.party,
         text=f"{line.reference} {line.edi}",
     )

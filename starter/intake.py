@@ -8,7 +8,6 @@ the whole completes it.
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import UTC, datetime
 from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -33,6 +32,7 @@ from starter.answers import NoWorkflow, understood
 from starter.delivery import Delivery, Received
 from starter.errands import ClientSource
 from starter.requests import shown_phase, start
+from starter.today import machine_day
 from workflows.messages import DocumentsReceived
 
 _TAKEN_IN = 5.0  # seconds in which a worker usually has judged an envelope
@@ -54,7 +54,7 @@ async def open_request(
 
     Raises `Refusal` (unknown_staff, wrong_role, unknown_service, malformed), `Unreachable`.
     """
-    today = today_in_tokyo(datetime.now(UTC))
+    today = machine_day()
     pack = pack_in_force(today)
     named = tuple(services)
     check_services(named, [service.code for service in pack.services])
@@ -136,7 +136,7 @@ async def _case(database: Database, request_id: str | None) -> str:
 
 async def _check_day(client: ClientSource, envelope: Envelope) -> None:
     """Nothing is received tomorrow; a request on a development server may be ahead of the machine's day."""
-    today = today_in_tokyo(datetime.now(UTC))
+    today = machine_day()
     if envelope.received_on > today and envelope.request_id is not None:
         with suppress(NoWorkflow), understood():
             today = today_in_tokyo(await virtual_now(await client(), envelope.request_id))
@@ -152,7 +152,7 @@ async def _record(
     if request_id is None:
         request_id = await requests.open_request(
             conn,
-            opened_on=today_in_tokyo(datetime.now(UTC)),
+            opened_on=machine_day(),
             opened_by=by,
             kind=envelope.kind,
             detail_kind=envelope.amendment or envelope.cessation,

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from activities.acting import acting
 from policy.calendar import is_business_day
+from policy.currency import decimal
 from policy.refund import AccountType
 from policy.refusals import Code, Refusal
 from policy.registry import pack_in_force
@@ -133,7 +134,7 @@ def _list(file: FileRow, transfers: Sequence[Transfer]) -> bytes:
                 each.number,
                 file.pay_on,
                 each.currency,
-                each.amount,
+                decimal(each.amount, each.currency),
                 to.bank_code,
                 to.branch_code,
                 to.account_type.value,

@@ -73,15 +73,16 @@ class Verifier:
         return any(_holds(webhook, body, first) for webhook in self._webhooks)
 
 
-def check_announced(headers: Headers) -> None:
-    """Whether the headers announce JSON in UTF-8 as it is, not compressed, of one length.
-
-    Raises ``Unreadable``.
-    """
+def check_framing(headers: Headers) -> None:
+    """Whether the headers announce a body as it is, not compressed, of one length. Raises ``Unreadable``."""
     if "content-length" in headers and "transfer-encoding" in headers:
         raise Unreadable("a body comes with its length or in chunks, not both")
     if any(coding.strip().lower() != "identity" for coding in headers.getlist("content-encoding")):
         raise Unreadable("a notice is sent as it is signed, without a content encoding")
+
+
+def check_content_type(headers: Headers) -> None:
+    """Whether the headers announce JSON in UTF-8; asked of who has signed only. Raises ``Unreadable``."""
     content_types = headers.getlist("content-type")
     media, _, parameters = ",".join(content_types).partition(";")
     charset = _CHARSET.search(parameters)

@@ -16,7 +16,7 @@ class Answering(Acts):
         Returns when the answer is posted, or was taken back.
         """
         self.heed_an_ending()  # while the data was searched for, say
-        await self.heed_the_ledger()
+        await self.heed_the_ledger(look=True)  # no word of a fee taken back may have come yet
         self.enter(Phase.POSTING)
         await self.write_the_answer()
         await self.await_posting()

@@ -142,13 +142,13 @@ class Casework:
         waited_for = case.phase is Phase.AWAITING_PAYMENT
         return case.invoice is not None and not waited_for and case.ledger_changes > case.ledger_read
 
-    async def heed_the_ledger(self) -> None:
+    async def heed_the_ledger(self, *, look: bool = False) -> None:
         """Raise `FeeTakenBack` when the fee no longer is paid and the answer can be kept in the house; where
-        it cannot, operators are told.
+        it cannot, operators are told. `look` even if no word came of a change.
         """
         case = self.case
         was_paid = case.payments.paid
-        if not self.ledger_news:
+        if case.invoice is None or not (look or self.ledger_news):
             return
         await self.read_the_ledger()
         if was_paid and not case.payments.paid:

@@ -56,6 +56,7 @@ class Deposit:
             summary="Match the deposit with the open invoice its payer meant",
         )
         self.untold = self.match.requests
+        self.overdue = self.overdue and self.today > (self.match.due_on or self.today)
 
     async def wait_for_a_clerk(self) -> None:
         """In suspense until somebody clears it; reminders go on, also when it is overdue."""

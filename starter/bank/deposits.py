@@ -14,6 +14,10 @@
 
 What the id is made of goes through a keyed fingerprint: it reveals nothing. ``likeness`` is a second one, of
 account, amount and payer, by which the deposit is found that a line takes back.
+
+**The entry.** One kind of camt file may book as a lump sum what the other lists payment by payment: lines
+with other amounts and other ids tell of the same money. A third fingerprint, of the account, the day and the
+amount of the entry they are in, is what such lines have in common. Zengin files have no entries.
 """
 
 import json
@@ -77,6 +81,12 @@ class BankDeposit(BaseModel):
     """Zengin's payer code, camt's creditor account: which it was, where a bank offers one per invoice."""
     bank_reference: _Words = ""
     """The bank's own reference or inquiry number; empty where it gave none."""
+    entry: str = ""
+    """Equal for what may be in the same entry of an account; empty where there are none."""
+    entry_reference: str = ""
+    """Keyed: the bank's own reference of that entry; empty where it gave none."""
+    lump: bool = False
+    """Whether it is the sum of an entry that tells nothing of the payments in it."""
 
     @property
     def is_deposit(self) -> bool:
@@ -128,6 +138,14 @@ class Naming:
     def likeness(self, account: str, amount: Decimal, currency: str, party: str) -> str:
         """Equal for lines that may be about the same money: of one account, amount and payer."""
         return self._digest(["like", account, f"{amount:f}", currency, _folded(party)])
+
+    def entry(self, account: str, booked: date, amount: Decimal, currency: str) -> str:
+        """Equal for entries that may be the same: credits of one account, day and amount."""
+        return self._digest(["entry", account, booked.isoformat(), f"{amount:f}", currency])
+
+    def entry_reference(self, reference: str) -> str:
+        """Equal for equal references of the bank's."""
+        return self._digest(["entry reference", reference]) if reference else ""
 
     def _digest(self, content: Sequence[str]) -> str:
         return self._fingerprint(json.dumps(content).encode())

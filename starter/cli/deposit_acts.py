@@ -1,12 +1,14 @@
 """`kaiji deposits`: what an accounts clerk does with a deposit: assign, split, give back (§5(2)(6))."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from policy.currency import shown, smallest
 from starter.cli.context import By, Installation, RequestId, command
-from starter.cli.options import parse_amount, read_file_or_input
+from starter.cli.options import parse_amount, parse_decimal, read_file_or_input
 from starter.cli.output import Answer, say
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ def register(app: typer.Typer) -> None:
     command(app, "unassign", example=f"kaiji deposits unassign {it} {one} --by accounts-1")(unassign)
     command(app, "split", example=f"kaiji deposits split {it} {one}=5,400 {two}=2,700 --by accounts-1")(split)
     command(app, "dismiss-twin", example=f"kaiji deposits dismiss-twin {it} --by accounts-1")(dismiss_twin)
+    command(app, "not-a-twin", example=f"kaiji deposits not-a-twin {it} --by accounts-1")(not_a_twin)
     command(
         app,
         "refund",
@@ -84,6 +87,13 @@ async def dismiss_twin(installation: Installation, deposit: DepositName, by: By)
     return _done(done, f"{name(found)} is struck out: the other source's deposit stands for the money.")
 
 
+async def not_a_twin(installation: Installation, deposit: DepositName, by: By) -> Answer:
+    """Say that a deposit is other money than what another source told of: it can be credited from then on."""
+    clerk, found = await _at(installation, deposit, by)
+    done = await clerk.not_a_twin(found)
+    return _done(done, f"{name(found)} is no twin: it waits for what you decide.")
+
+
 async def refund(
     installation: Installation,
     deposit: DepositName,
@@ -97,9 +107,12 @@ async def refund(
         ),
     ],
     amount: Annotated[
-        int | None,
+        Decimal | None,
         typer.Option(
-            "--amount", metavar="N", parser=parse_amount, help="So much of it; all that is left unless given."
+            "--amount",
+            metavar="N",
+            parser=parse_decimal,
+            help="So much of it, in its currency; all that is left unless given.",
         ),
     ] = None,
 ) -> Answer:
@@ -109,7 +122,7 @@ async def refund(
     """
     to = _account(read_file_or_input(account, MAX_ACCOUNT_BYTES))
     clerk, found = await _at(installation, deposit, by)
-    proposed, done = await clerk.refund(found, to, amount)
+    proposed, done = await clerk.refund(found, to, None if amount is None else _of(found, amount))
     document = {
         "refund": proposed.number,
         "amount": proposed.amount,
@@ -118,7 +131,7 @@ async def refund(
     }
     return _done(
         done,
-        f"{proposed.number}: {proposed.currency} {proposed.amount:,} of {name(found)} go back.",
+        f"{proposed.number}: {shown(proposed.amount, proposed.currency)} of {name(found)} go back.",
         f"Next, by another person: `kaiji refunds approve {proposed.number} --by STAFF`.",
         **document,
     )
@@ -127,6 +140,11 @@ async def refund(
 def name(deposit: "DepositRow") -> str:
     """A deposit as people name it."""
     return f"{deposit.source}/{deposit.deposit_id}"
+
+
+def once(line: str, *, repeated: bool) -> str:
+    """What to say of an act that may have been done before."""
+    return f"{line} It was already: nothing has changed." if repeated else line
 
 
 def later(told: bool) -> list[str]:
@@ -156,10 +174,14 @@ def _done(done: "Done", line: str, *after: str, **more: object) -> Answer:
         "told": done.told,
         **more,
     }
-    if done.repeated:
-        line += " It was already: nothing has changed."
-    left = f"Of it {row.currency} {row.remainder:,} wait in suspense ({row.suspense_reason})."
-    return say(document, line, *([left] if row.remainder else []), *later(done.told), *after)
+    left = f"Of it {shown(row.remainder, row.currency)} wait in suspense ({row.suspense_reason})."
+    return say(
+        document,
+        once(line, repeated=done.repeated),
+        *([left] if row.remainder else []),
+        *later(done.told),
+        *after,
+    )
 
 
 def _part(text: str) -> "Part":
@@ -169,6 +191,14 @@ def _part(text: str) -> "Part":
     if not (request_id and equals):
         raise typer.BadParameter("a part is written ID=AMOUNT, as DR-2018-000001-8=5,400")
     return Part(request_id, parse_amount(amount))
+
+
+def _of(deposit: "DepositRow", amount: Decimal) -> int:
+    """The amount in smallest units of the deposit's currency."""
+    try:
+        return smallest(amount, deposit.currency)
+    except ValueError as error:
+        raise typer.BadParameter(f"the amount {error}", param_hint="--amount") from None
 
 
 def _account(content: bytes) -> "RefundAccount":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from policy.currency import shown
 from starter.cli.context import By, Installation, command
 from starter.cli.output import Answer, facts, stack, table
 from starter.cli.progress import progress
@@ -44,7 +45,8 @@ _WHY = {
     "not_found": "the bank took back a deposit that nobody told of; should it come, it is taken back",
     "one_of_several": "took back one of several that are alike but for their references: check which",
     "twin_taken_back": "took back a deposit that another source tells of too: that one may be credited still",
-    "return_unknown": "a payment of ours came back, and no refund is known that it could be",
+    "return_unknown": "a payment of ours came back, and no refund the bank took is known that it could be",
+    "refund_unsure": "a refund was paid or came back, and it could be one of several: record which",
 }
 _FOUND_BY = {
     "virtual_account": "by its virtual account",
@@ -81,10 +83,10 @@ async def import_(
     The file is checked whole first: with any finding it is refused and nothing of it applied. The same file,
     or one that overlaps it, changes nothing when it is imported again; one that broke off goes on.
     """
-    from starter.deposits import today
     from starter.importing import Importing, tell
+    from starter.today import machine_day
 
-    importing = Importing(installation.database, installation.keyring, by=by, today=today())
+    importing = Importing(installation.database, installation.keyring, by=by, today=machine_day())
     with _opened(file) as stream:
         with progress("checking", None):
             checked = await importing.check(stream)
@@ -138,9 +140,9 @@ def _tried(file: "BankFile", trial: "Trial") -> Answer:
     document = {
         "dry_run": True,
         **_file(file),
-        **_counts(trial.result),
+        **trial.result.counts(),
         "exact": trial.exact,
-        "outcomes": [_outcome(each) for each in trial.first],
+        "outcomes": [asdict(each) for each in trial.first],
     }
     rough = (
         [] if trial.exact else ["Lines far apart were tried without each other: sums may come out otherwise."]
@@ -162,7 +164,7 @@ def _imported(
         "dry_run": False,
         **_file(file),
         **_stands(stands),
-        **_counts(imported.result),
+        **imported.result.counts(),
         "was_finished": imported.was_finished,
         "to_judge": [_noted(each) for each in noted],
         "still_to_tell": left,
@@ -191,10 +193,6 @@ def _file(file: "BankFile") -> dict[str, object]:
     return {"kind": file.format, "records": file.records, "accounts": file.accounts}
 
 
-def _counts(result: "Recorded") -> dict[str, int]:
-    return result.counts()
-
-
 def _stands(stands: "Import") -> dict[str, object]:
     return {
         "import": stands.id,
@@ -206,10 +204,6 @@ def _stands(stands: "Import") -> dict[str, object]:
         "changed": stands.changed.counts(),
         "doubts": stands.doubts,
     }
-
-
-def _outcome(outcome: "Outcome") -> dict[str, object]:
-    return asdict(outcome)
 
 
 def _noted(noted: "Noted") -> dict[str, object]:
@@ -242,7 +236,7 @@ def _list(listed: "Sequence[Import]") -> "RenderableType":
 
 def _judged(noted: "Sequence[Noted]") -> "RenderableType":
     rows = [
-        (each.deposit_id or each.line, each.day, f"{each.currency} {each.amount:,}", _WHY[each.doubt])
+        (each.deposit_id or each.line, each.day, shown(each.amount, each.currency), _WHY[each.doubt])
         for each in noted
     ]
     return table(["deposit", "day", "amount", "for a clerk to judge"], rows, empty="Nothing is to be judged.")
@@ -253,7 +247,7 @@ def _lines(outcomes: "Sequence[Outcome]") -> "RenderableType":
         (
             each.deposit_id or each.line,
             each.day,
-            f"{each.currency} {each.amount:,}",
+            shown(each.amount, each.currency),
             each.what.replace("_", " "),
             each.request_id,
             _because(each),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from policy.currency import figures, shown
 from starter.cli import deposit_acts, deposit_import, ledger
 from starter.cli.context import By, Installation, command, new_group
 from starter.cli.deposit_acts import DepositName, name
@@ -46,13 +47,14 @@ async def list_(
     The payer's own words stay sealed: `show --payer` has them, `suggest` compares them with open invoices.
     """
     from records import deposits
-    from starter.deposits import due_on, today
+    from starter.deposits import due_on
+    from starter.today import machine_day
 
     waiting = unmatched or overdue
     async with installation.database.begin() as conn:
         found = await deposits.list_deposits(conn, unmatched=waiting, latest=None if waiting else limit + 1)
     listed = [(row, due_on(row)) for row in found]
-    now = today()
+    now = machine_day()
     if overdue:
         listed = [(row, due) for row, due in listed if due and due < now]
     if waiting:
@@ -70,8 +72,8 @@ async def list_(
         (
             name(row),
             _stands(row),
-            f"{row.currency} {row.amount:,}",
-            f"{row.remainder:,}" if row.remainder else None,
+            shown(row.amount, row.currency),
+            figures(row.remainder, row.currency) if row.remainder else None,
             row.day,
             f"{due} !" if due and due < now else due,
             row.request_id or (f"{len(row.requests)} requests" if row.requests else None),
@@ -99,6 +101,7 @@ async def show(
 ) -> Answer:
     """Show where a deposit stands: what of it is credited, goes back, or waits and why; and its history."""
     from records import audit, deposits, refunds, suggestions
+    from records.twins import possible_twins
     from starter.deposits import Clerk, due_on, find
 
     async with installation.database.begin() as conn:
@@ -113,19 +116,21 @@ async def show(
         credits = await deposits.allocations_of(conn, *key)
         returns = await refunds.of_deposit(conn, *key)
         named = await suggestions.named(conn, *key)
+        twins = [f"{source}/{id}" for source, id in await possible_twins(conn, *key)]
         events = await audit.events(conn, deposits.case_id(*key))
     due = due_on(row)
     document = {
         **asdict(row),
         "due_on": due,
         "names": named,
+        "possible_twins": twins,
         "allocations": credits,
         "refunds": returns,
         "history": [{"at": e.at, "by": e.actor, "act": e.act, "detail": e.detail} for e in events],
     }
     if words is not None:
         document["payer"] = asdict(words)
-    return Answer(document, lambda: _shown(row, due, named, credits, returns, events, words))
+    return Answer(document, lambda: _shown(row, due, named, twins, credits, returns, events, words))
 
 
 @command(app, "suggest", example="kaiji deposits suggest webhook/dep-0001 --by accounts-1")
@@ -171,6 +176,7 @@ def _shown(
     row: "DepositRow",
     due: date | None,
     named: "Named | None",
+    twins: list[str],
     credits: "list[AllocationRow]",
     returns: "list[RefundRow]",
     events: "list[Event]",
@@ -181,15 +187,16 @@ def _shown(
     about = [
         ("deposit", name(row)),
         ("stands", _stands(row)),
-        ("amount", f"{row.currency} {row.amount:,}"),
-        ("credited", f"{row.allocated:,}" if row.allocated else None),
-        ("goes back", f"{row.refunded:,}" if row.refunded else None),
-        ("left", f"{row.remainder:,}" if row.remainder else None),
+        ("amount", shown(row.amount, row.currency)),
+        ("credited", figures(row.allocated, row.currency) if row.allocated else None),
+        ("goes back", figures(row.refunded, row.currency) if row.refunded else None),
+        ("left", figures(row.remainder, row.currency) if row.remainder else None),
         ("clear by", due),
         ("value date", row.value_date),
         ("booked on", row.booked_on),
         ("imported by", row.import_id),
         ("names", f"{named.request_id}, {named.invoice_number}: {named.state}" if named else None),
+        ("may tell of the money of", ", ".join(twins) or None),
     ]
     parts: list[RenderableType] = [facts(about)]
     if words is not None:
@@ -207,7 +214,15 @@ def _shown(
             "Goes back:",
             ["refund", "amount", "state", "proposed by", "approved by", "file", "paid"],
             [
-                (r.number, f"{r.amount:,}", r.state, r.proposed_by, r.approved_by, r.file_id, r.paid_on)
+                (
+                    r.number,
+                    figures(r.amount, r.currency),
+                    r.state,
+                    r.proposed_by,
+                    r.approved_by,
+                    r.file_id,
+                    r.paid_on,
+                )
                 for r in returns
             ],
         ),

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,15 +93,15 @@ async def _home(installation: Installation) -> Check:
 
 async def _packs(installation: Installation) -> Check:
     from policy import registry
-    from policy.calendar import today_in_tokyo
     from policy.pack import PackError
+    from starter.today import machine_day
 
     folder = installation.settings.packs_folder
     try:
         registry.install(folder)
     except PackError as error:
         return Check("policy packs", False, str(error), "mend it, or take it out of the folder")
-    today = today_in_tokyo(datetime.now(UTC))
+    today = machine_day()
     later = [
         f"{p.version} from {p.in_force_from} on" for p in registry.all_packs() if p.in_force_from > today
     ]

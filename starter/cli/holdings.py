@@ -90,14 +90,12 @@ async def provisions(
     ] = None,
 ) -> Answer:
     """Show the registry of provisions: to whom what is provided (§3), and how many had it stopped."""
-    from datetime import UTC, datetime
-
-    from policy.calendar import today_in_tokyo
     from policy.envelope import check_services
     from policy.registry import pack_in_force
     from records import marks
+    from starter.today import machine_day
 
-    pack = pack_in_force(today_in_tokyo(datetime.now(UTC)))
+    pack = pack_in_force(machine_day())
     if service is not None:
         check_services({service}, {each.code for each in pack.services})
     async with installation.database.begin() as conn:

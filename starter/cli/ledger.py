@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from policy.currency import YEN, figures, shown
 from starter.cli.context import Installation, command
 from starter.cli.failures import BOOKS_BROKEN
 from starter.cli.options import parse_month
@@ -57,7 +58,7 @@ def _broken(found: "Books") -> Answer:
 
 def _books(found: "Books") -> "RenderableType":
     ends = [
-        (heading, f"JPY {end.open:,}", _suspense(end.suspense))
+        (heading, shown(end.open, YEN), _suspense(end.suspense))
         for heading, end in (("at the beginning", found.opening), ("at the end", found.closing))
     ]
     return stack(
@@ -72,7 +73,15 @@ def _books(found: "Books") -> "RenderableType":
                     f"{d.source}/{d.deposit_id}",
                     d.day,
                     d.currency,
-                    *_amounts(d.opening, d.received, d.matched, d.refunded, d.taken_back, d.closing),
+                    *_amounts(
+                        d.currency,
+                        d.opening,
+                        d.received,
+                        d.matched,
+                        d.refunded,
+                        d.taken_back,
+                        d.closing,
+                    ),
                 )
                 for d in found.deposits
             ],
@@ -86,7 +95,7 @@ def _books(found: "Books") -> "RenderableType":
                     i.number,
                     i.request_id,
                     i.issued_on,
-                    *_amounts(i.opening, i.invoiced, i.paid, i.credited, i.closing),
+                    *_amounts(YEN, i.opening, i.invoiced, i.paid, i.credited, i.closing),
                 )
                 for i in found.invoices
             ],
@@ -96,8 +105,8 @@ def _books(found: "Books") -> "RenderableType":
 
 
 def _suspense(waits: Mapping[str, int]) -> str:
-    return ", ".join(f"{currency} {amount:,}" for currency, amount in waits.items() if amount) or "nothing"
+    return ", ".join(shown(amount, currency) for currency, amount in waits.items() if amount) or "nothing"
 
 
-def _amounts(*amounts: int) -> list[str | None]:
-    return [f"{amount:,}" if amount else None for amount in amounts]
+def _amounts(currency: str, *amounts: int) -> list[str | None]:
+    return [figures(amount, currency) if amount else None for amount in amounts]

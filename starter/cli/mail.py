@@ -1,7 +1,7 @@
 """`kaiji mail`: the mail room prints what is queued, posts it, and records what becomes of it (§5(2)(7))."""
 
 from collections import Counter
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,13 +63,14 @@ async def print_(
     from policy.roles import Act
     from records import letters
     from starter.mailroom import print_letter
+    from starter.today import machine_day
 
     check_writable(out)
     database = installation.database
     async with database.begin() as conn:
         letter = await letters.find(conn, letter_id)
     async with acting(database, letter.request_id, by, Act.PRINT_LETTER, f"print/{letter_id}") as conn:
-        pdf = await print_letter(conn, database, letter, by=by, on=_today())
+        pdf = await print_letter(conn, database, letter, by=by, on=machine_day())
     write_private(out, pdf)
     return say(
         {"letter_id": letter_id, "request_id": letter.request_id, "out": str(out), "pages": letter.pages},
@@ -101,13 +102,14 @@ async def batch(
     from policy.roles import Act
     from records import letters
     from starter.mailroom import print_batch
+    from starter.today import machine_day
 
     check_writable(out)
     database = installation.database
     async with acting(database, MAIL, by, Act.PRINT_LETTER, "batch") as conn:
         queued = (await letters.list_queued(conn, not_printed=not_printed))[:limit]
     with progress("Printing", len(queued)) as done:
-        bound = await print_batch(database, queued, by=by, on=_today(), cover=not no_cover, done=done)
+        bound = await print_batch(database, queued, by=by, on=machine_day(), cover=not no_cover, done=done)
     if bound.letters:
         write_private(out, bound.pdf)
     return _batch(bound, out)
@@ -227,13 +229,6 @@ _SAID = {
     MailEvent.UNKNOWN: "nobody is sure whether it was posted; it waits for somebody to find out",
     MailEvent.NOT_POSTED: "it was not posted, and waits again",
 }
-
-
-def _today() -> date:
-    """For people to look at: nothing is decided by the day on which a letter is printed."""
-    from policy.calendar import today_in_tokyo
-
-    return today_in_tokyo(datetime.now(UTC))
 
 
 def _listed(letter: "LetterRow") -> dict[str, object]:

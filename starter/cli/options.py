@@ -6,6 +6,7 @@ import sys
 import tempfile
 import unicodedata
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import typer
@@ -39,6 +40,16 @@ def parse_amount(text: str) -> int:
         if amount > 0:
             return amount
     raise typer.BadParameter("an amount is written 5400 or 5,400, above zero")
+
+
+def parse_decimal(text: str) -> Decimal:
+    """An amount above zero in a currency that may have decimals, as 5400, 5,400 or 1,234.56."""
+    digits = unicodedata.normalize("NFKC", text).strip()
+    if re.fullmatch(r"([0-9]{1,12}|[0-9]{1,3}(,[0-9]{3}){1,3})(\.[0-9]{1,4})?", digits):
+        amount = Decimal(digits.replace(",", ""))
+        if amount > 0:
+            return amount
+    raise typer.BadParameter("an amount is written 5400, 5,400 or 1,234.56, above zero")
 
 
 def parse_duration(text: str) -> timedelta:

@@ -1,6 +1,6 @@
 """`kaiji policy`: the packs, told to their owner; what differs between two; and a new one put in force."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -160,11 +160,11 @@ def _summary(pack: "Pack") -> dict[str, object]:
 
 
 def _list() -> Answer:
-    from policy.calendar import today_in_tokyo
     from policy.registry import all_packs, pack_in_force, ships
+    from starter.today import machine_day
 
     packs = all_packs()
-    now = pack_in_force(today_in_tokyo(datetime.now(UTC)))
+    now = pack_in_force(machine_day())
     ends = [*(later.in_force_from - timedelta(days=1) for later in packs[1:]), None]
     listed = [
         {**_summary(pack), "in_force_until": end, "in_force": pack is now, "ships": ships(pack)}

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from policy.currency import YEN, shown
 from starter.cli.context import By, Installation, command, new_group
-from starter.cli.deposit_acts import later
+from starter.cli.deposit_acts import later, once
 from starter.cli.options import check_writable, parse_date, write_private
 from starter.cli.output import Answer, facts, say, stack, table
 
@@ -60,7 +61,7 @@ async def list_(
                     (
                         each.number,
                         f"{each.source}/{each.deposit_id}",
-                        f"{each.currency} {each.amount:,}",
+                        shown(each.amount, each.currency),
                         each.state,
                         _since(each, written),
                         each.proposed_by,
@@ -142,7 +143,7 @@ async def file(
     currency: Annotated[
         str,
         typer.Option("--currency", metavar="C", help="Refunds in this currency; others than JPY as --list."),
-    ] = "JPY",
+    ] = YEN,
     only: Annotated[
         list[str] | None,
         typer.Option("--only", metavar="NUMBER", help="Only this refund; may be repeated."),
@@ -155,7 +156,7 @@ async def file(
     """
     from policy.registry import pack_in_force
     from starter import refund_files
-    from starter.deposits import today
+    from starter.today import machine_day
 
     if (again is None) is (pay_on is None):
         raise typer.BadParameter("a new file has a day to be paid on, one that is written again has its own")
@@ -172,7 +173,7 @@ async def file(
             database,
             kind="list" if as_list else "zengin",
             by=by,
-            on=today(),
+            on=machine_day(),
             pay_on=pay_on,
             orderer_code=installation.settings.orderer_code,
             currency=currency,
@@ -189,8 +190,8 @@ async def file(
     sample = row.kind == "zengin" and pack_in_force(row.written_on).operator.bank_account.sample
     return say(
         {"file": row, "out": str(out), "repeated": again is not None},
-        f"Written: {out}, {row.id}: {len(row.refunds)} refund(s), {row.currency} {row.total:,}, to be paid on"
-        f" {row.pay_on}.",
+        f"Written: {out}, {row.id}: {len(row.refunds)} refund(s), {shown(row.total, row.currency)}, to be "
+        f"paid on {row.pay_on}.",
         *(["The account it is paid from is the policy pack's sample: no bank takes it."] if sample else []),
         "It holds accounts: delete it once the bank has it.",
         f"Next: `kaiji refunds accepted {row.id}`, or `refused`, as the bank says.",
@@ -226,24 +227,22 @@ async def returned(installation: Installation, number: Number, by: By, on: On = 
 
 
 def _desk(installation: Installation, by: str, on: date | None = None) -> "Desk":
-    from starter.deposits import today
     from starter.refunds import Desk
+    from starter.today import machine_day
 
-    if on is not None and on > today():
+    today = machine_day()
+    if on is not None and on > today:
         raise typer.BadParameter(f"{on} is still to come", param_hint="--on")
-    return Desk(installation.database, installation.temporal, by, on or today())
+    return Desk(installation.database, installation.temporal, by, on or today)
 
 
 def _done(done: "Done", line: str, *after: str) -> Answer:
-    if done.repeated:
-        line += " It was already: nothing has changed."
     document = {**asdict(done.refund), "repeated": done.repeated, "told": done.told}
-    return say(document, line, *later(done.told), *after)
+    return say(document, once(line, repeated=done.repeated), *later(done.told), *after)
 
 
 def _ended(row: "FileRow", repeated: bool, line: str) -> Answer:
-    known = " It was already: nothing has changed." if repeated else ""
-    return say({"file": row, "repeated": repeated}, line + known)
+    return say({"file": row, "repeated": repeated}, once(line, repeated=repeated))
 
 
 def _check_new(out: Path) -> None:
@@ -267,7 +266,7 @@ def _files(files: "list[FileRow]") -> "RenderableType":
             f.written_by,
             f.pay_on,
             len(f.refunds),
-            f"{f.currency} {f.total:,}",
+            shown(f.total, f.currency),
         )
         for f in files
     ]
@@ -281,7 +280,7 @@ def _shown(refund: "RefundRow", account: "RefundAccount | None") -> "RenderableT
             [
                 ("refund", refund.number),
                 ("deposit", f"{refund.source}/{refund.deposit_id}"),
-                ("amount", f"{refund.currency} {refund.amount:,}"),
+                ("amount", shown(refund.amount, refund.currency)),
                 ("state", refund.state),
                 ("proposed", f"{refund.proposed_on} by {refund.proposed_by}"),
                 ("approved", refund.approved_on and f"{refund.approved_on} by {refund.approved_by}"),

@@ -1,6 +1,6 @@
 """`kaiji retention`: what is due to be destroyed, and the certificate of what was (§1)."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,10 +28,10 @@ async def due(
     ] = None,
 ) -> Answer:
     """List the record classes that have expired by a day and still exist."""
-    from policy.calendar import today_in_tokyo
     from records import retention
+    from starter.today import machine_day
 
-    day = on or today_in_tokyo(datetime.now(UTC))
+    day = on or machine_day()
     async with installation.database.begin() as conn:
         found = await retention.due(conn, day)
     listed = [{"request_id": d.request_id, **d.expiry.model_dump(mode="json"), "held": d.held} for d in found]

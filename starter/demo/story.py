@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
-from policy.calendar import today_in_tokyo
 from starter.demo.props import SERVICE, settled_deposit, signed, tracking_numbers, write_envelope
 from starter.demo.stage import Document, Stage, StepFailed
+from starter.today import machine_day
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ async def tell(stage: Stage, gateway: str, secret: str) -> Ending:
     Raises ``StepFailed``.
     """
     tracking = tracking_numbers()
-    today = today_in_tokyo(datetime.now(UTC))
+    today = machine_day()
     request_id, form = await _form(stage)
     await _envelope(stage, request_id, today)
     await _identity(stage, request_id)

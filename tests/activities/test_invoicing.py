@@ -11,7 +11,14 @@ from sqlalchemy import select, text
 
 from activities.invoicing import InvoicingActivities
 from activities.mailing import MailingActivities
-from activities.messages import InvoiceEnd, InvoiceOrder, InvoiceReopened, LetterOrder
+from activities.messages import (
+    FeeToReturn,
+    InvoiceEnd,
+    InvoiceOrder,
+    InvoiceReopened,
+    LetterOrder,
+    Payments,
+)
 from policy.refusals import Code, Refusal
 from policy.vocabulary import LetterKind, RecordClass
 from records import audit, envelopes, ledger, letters
@@ -217,3 +224,13 @@ async def test_a_lapse_names_the_credit_note_and_a_reopening_what_came_in(
     paid = await written(database, request_id, LetterKind.REOPENED, "2", due_on=again.due_on)
     assert "5,400円" in paid
     assert issued.payment_reference not in paid
+
+
+async def test_the_fee_of_what_is_refused_goes_back_once(database: Database, keyring: Keyring) -> None:
+    (request_id,) = await requests(database, keyring, 1)
+    invoicing = InvoicingActivities(database)
+    issued = await invoicing.issue_invoice(ask(request_id))
+    await pay(database, keyring, issued.payment_reference, 5_400, date(2018, 11, 12))
+    order = FeeToReturn(request_id=request_id, on=DUE, services=ask(request_id).services)
+    for _ in range(2):
+        assert await invoicing.return_fee(order) == Payments(invoiced=0, received=0, paid=True)

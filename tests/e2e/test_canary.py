@@ -23,6 +23,7 @@ from psycopg import sql
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
 
+from policy.calendar import add_business_days
 from policy.vocabulary import Phase
 from runtime.codec import ENCODING, EncryptingCodec
 from runtime.embedded.postgres import plain_url
@@ -30,6 +31,7 @@ from tests.activities.letters.reading import squeezed, words
 from tests.commands import listed
 from tests.e2e.driving import Dev, Ran, envelope, forged_secret, payment, png, today, tracking_number, until
 from tests.e2e.searching import Search, encodings, spellings
+from tests.starter.bank.camt_of import entry, message, transaction
 
 NAME, KANA = "鰐淵 籠目", "ワニブチ カゴメ"
 ADDRESS = "東京都八咫烏区鵺野町7-77-7731 燕楼903"
@@ -65,6 +67,11 @@ WORDS = {
     "unknown mail": "鴉が見失った理由",
     "tracking file": "鷺が記した理由",
     "reopening": "鳶が再開した理由",
+    "bank's payer": "ﾊﾄﾊﾞ ﾓｽﾞｶｹｽ",
+    "bank's text": "QZ7731 モズの請求",
+    "bank's account": "QZ7731MOZU0004",
+    "refund's holder": "ｼｷﾞﾉ ﾎｵｼﾞﾛ",
+    "refund's account": "7731946",
     "sender's message id": "msg-qz7731-tsugumi",
 }
 # These are not kept at all, and these stand in nothing that is.
@@ -109,6 +116,7 @@ class Driven:
         request_id = self._deficiency()
         self._hostile_notices()
         self._payment_in_suspense(request_id)
+        self._bank_files()
         self._decision(request_id)
         self._post(request_id)
         self._accepted_and_withdrawn()
@@ -229,6 +237,37 @@ class Driven:
         dev.inside.wait_for(request_id, Phase.PREPARING)
         left = self._notice(KANA)
         assert dev.deposit(left).status_code == 202  # and stays in suspense
+
+    def _bank_files(self) -> None:
+        """A file of the bank's, broken ones, and money that goes back to an account."""
+        dev = self.dev
+        payer, text = WORDS["bank's payer"], WORDS["bank's text"]
+        parties = f"<RltdPties><Dbtr><Nm>{payer}</Nm></Dbtr></RltdPties>"
+        told = transaction("600", "CRDT", ustrd=text, more=parties)
+        paid = entry("600", booked=str(today()), reference="B7731", details=told)
+        file = message(paid, account="<Othr><Id>{}</Id></Othr>".format(WORDS["bank's account"]))
+        for broken in (file.replace(b"600", NAME.encode(), 1), file[:-30], PAYER.encode("cp932") * 40):
+            dev.here("deposits", "import", dev.write(broken), by="accounts-1").refused(2, "bank_file_refused")
+        dev.here("deposits", "import", dev.write(file), "--dry-run", by="accounts-1").ok()
+        dev.kaiji("deposits", "import", dev.write(file), by="accounts-1").ok()
+        listed = dev.here("deposits", "list", "--unmatched").ok()["deposits"]
+        (deposit,) = [f"bank/{each['deposit_id']}" for each in listed if each["source"] == "bank"]
+        goes_to = {
+            "bank_code": "9999",
+            "branch_code": "999",
+            "account_type": "1",
+            "number": WORDS["refund's account"],
+            "holder_kana": WORDS["refund's holder"],
+        }
+        wrong = dev.write(goes_to | {"bank_code": NAME})
+        dev.here("deposits", "refund", deposit, "--account", wrong, by="accounts-1").refused(2, "malformed")
+        refund = ("deposits", "refund", deposit, "--account", dev.write(goes_to))
+        proposed = dev.here(*refund, by="accounts-1").ok()
+        dev.here("refunds", "approve", proposed["refund"], by="manager-1").ok()
+        out = dev.inbox / "refunds.csv"
+        pay_on = add_business_days(today(), 5)
+        dev.here("refunds", "file", "--list", "--pay-on", pay_on, "--out", out, by="accounts-1").ok()
+        assert WORDS["refund's account"] in out.read_text("utf-8-sig")
 
     def _decision(self, request_id: str) -> None:
         dev = self.dev

@@ -65,7 +65,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("newcomer").resolve()
 
 
-@pytest.mark.parametrize("seconds", [0.3, 1.5, 2.5])
+@pytest.mark.parametrize(
+    "seconds", [1.5, *(pytest.param(more, marks=pytest.mark.long) for more in (0.3, 2.5))]
+)
 def test_ctrl_c_while_the_servers_start_leaves_nothing_behind(folder: Path, seconds: float) -> None:
     process = start(folder)
     time.sleep(seconds)
@@ -73,7 +75,9 @@ def test_ctrl_c_while_the_servers_start_leaves_nothing_behind(folder: Path, seco
     assert left_behind(folder) == []
 
 
-@pytest.mark.parametrize("moment", ["kaiji receive", "kaiji request verify"])
+@pytest.mark.parametrize(
+    "moment", [pytest.param("kaiji receive", marks=pytest.mark.long), "kaiji request verify"]
+)
 def test_ctrl_c_in_the_middle_of_the_story_leaves_nothing_behind(folder: Path, moment: str) -> None:
     process = start(folder)
     read_until(process, moment)

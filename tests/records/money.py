@@ -1,8 +1,10 @@
 """What the tests of the ledger are made of: invoices, deposits out of bank files, accounts to refund to."""
 
+import io
 from collections.abc import Sequence
 from datetime import date
 
+from pypdf import PdfWriter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from policy.checkdigits import payment_reference
@@ -29,6 +31,14 @@ ACCOUNT = RefundAccount(
 )
 
 
+def _blank_page() -> bytes:
+    """A letter that can be printed with others."""
+    writer, content = PdfWriter(), io.BytesIO()
+    writer.add_blank_page(595, 842)
+    writer.write(content)
+    return content.getvalue()
+
+
 async def issue(
     conn: AsyncConnection,
     vault: Vault,
@@ -50,7 +60,7 @@ async def issue(
         record_class=RecordClass.PAYMENT_RECORDS,
         language=Language.JA,
         queued_on=on,
-        pdf=b"%PDF-",
+        pdf=_blank_page(),
         pages=1,
     )
     issued = [

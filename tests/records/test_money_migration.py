@@ -22,6 +22,7 @@ _DEPOSITS = [  # id, state, amount, request, reason
     ("waiting", "suspense", 70, None, "unidentified"),
     ("early", "preliminary", 5400, None, None),
     ("new", "settled", 5400, None, None),
+    ("euro", "suspense", 7, None, "currency"),
 ]
 
 _REQUEST = """
@@ -41,7 +42,7 @@ values (:number, :id, :letter, :number, '2018-11-05', '2018-12-05', '[]', 5400, 
 _DEPOSIT = """
 insert into deposits (source, deposit_id, state, amount, currency, value_date, request_id, suspense_reason,
                       recorded_at)
-values ('webhook', :id, :state, :amount, 'JPY', '2018-11-12', :request, :reason,
+values ('webhook', :id, :state, :amount, :currency, '2018-11-12', :request, :reason,
         timestamptz '2018-11-12 00:00Z' + :at * interval '1 s')
 """
 
@@ -73,6 +74,7 @@ async def test_every_yen_is_where_it_was(postgres: PostgresServer, keyring: Keyr
                     "id": id,
                     "state": state,
                     "amount": amount,
+                    "currency": "EUR" if id == "euro" else "JPY",
                     "request": request and f"DR-{request}",
                     "reason": reason,
                     "at": second,
@@ -93,12 +95,13 @@ async def test_every_yen_is_where_it_was(postgres: PostgresServer, keyring: Keyr
             "waiting": Match(DepositState.SUSPENSE, None, Suspense.UNIDENTIFIED),
             "early": Match(DepositState.PRELIMINARY),
             "new": Match(DepositState.SETTLED),
+            "euro": Match(DepositState.SUSPENSE, None, Suspense.CURRENCY),
         }
         assert rows["over"].remainder == 600
         assert (await ledger.payments(conn, "DR-3")).received == 2000
         found = await books.month(conn, date(2018, 12, 1))
         assert found.faults == ()
-        assert found.closing == books.Balance({"JPY": 600 + 10 + 2000 + 70 + 5400}, 400)
+        assert found.closing == books.Balance({"JPY": 600 + 10 + 2000 + 70 + 5400, "EUR": 700}, 400)
         notes = await conn.execute(text("select number, amount, reason from credit_notes order by number"))
         assert [tuple(note) for note in notes] == [
             ("CN-2018-000001", 5400, "lapsed"),

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from policy.refund import AccountType, RefundAccount
 from policy.refusals import Code, Refusal
@@ -15,6 +15,7 @@ from records import audit, errands, ledger, refunds, staff
 from records.database import Database
 from records.ledger import DepositState, Match, Suspense
 from records.refunds import FileKind, PaidLine, RefundRow, RefundState
+from records.tables import refunds as table
 from records.tables import vault
 from runtime.keys import Keyring
 from tests.records.money import ACCOUNT, ON, REFERENCE, balanced, bank, invoice, propose_refund, record
@@ -228,13 +229,21 @@ async def test_a_line_marks_only_what_it_shows_for_certain(
     assert await pay(db, line) == (marked.split() if marked else [])
 
 
-async def test_two_lines_alike_pay_two_refunds_alike(db: Database, keyring: Keyring) -> None:
+async def test_a_line_that_could_mean_either_of_two_refunds_marks_neither(
+    db: Database, keyring: Keyring
+) -> None:
     await record(db, keyring, bank("B1"), bank("B2"))
     for deposit_id in ("B1", "B2"):
         await approve(db, (await propose(db, deposit_id)).number)
+        await write(db)
+    named = PaidLine("l1", ON, 5400, text="RF-2018-000001", account="1234567")
+    same_day = PaidLine("l2", ON, 5400, account="1234567")
+    assert [await pay(db, line) for line in (same_day, named, same_day)] == [[], ["RF-2018-000001"], []]
+    async with db.begin() as conn:  # the bank never had the second file
+        assert (await refunds.refuse_file(conn, "RT-2018-000002", by="accounts-1", on=ON)).state == "refused"
     await write(db)
-    lines = [PaidLine(key, ON, 5400, account="1234567") for key in ("l1", "l2", "l3")]
-    assert [await pay(db, line) for line in lines] == [["RF-2018-000001"], ["RF-2018-000002"], []]
+    next_day = PaidLine("l3", date(2018, 12, 7), 5400, account="1234567")
+    assert [await pay(db, line) for line in (next_day, next_day)] == [["RF-2018-000002"]] * 2
 
 
 async def test_a_refund_paid_by_hand_is_the_one_a_later_line_shows(db: Database, keyring: Keyring) -> None:
@@ -253,9 +262,10 @@ async def test_a_refund_paid_by_hand_is_the_one_a_later_line_shows(db: Database,
         for _ in range(2):
             paid = await refunds.record_paid(conn, "RF-2018-000001", by="accounts-1", on=date(2018, 12, 7))
             assert (paid.state, paid.paid_on) == (RefundState.PAID, date(2018, 12, 7))
-    lines = [PaidLine(key, date(2018, 12, 8), 5400, account="1234567") for key in ("l1", "l2", "l3", "l1")]
+    keys = [("l1", 8), ("l2", 8), ("l3", 9), ("l4", 9), ("l1", 8)]
+    lines = [PaidLine(key, date(2018, 12, day), 5400, account="1234567") for key, day in keys]
     marked = [await pay(db, line) for line in lines]
-    assert marked == [["RF-2018-000001"], ["RF-2018-000002"], [], ["RF-2018-000001"]]
+    assert marked == [["RF-2018-000001"], [], ["RF-2018-000002"], [], ["RF-2018-000001"]]
 
 
 async def test_another_currency_is_listed_but_in_no_transfer_file(db: Database, keyring: Keyring) -> None:
@@ -300,6 +310,99 @@ async def test_a_refund_that_comes_back_waits_again(db: Database, keyring: Keyri
     await approve(db, again.number)
     assert await write(db) is not None
     await balanced(db, ON)
+
+
+async def test_only_what_the_bank_took_comes_back(db: Database, keyring: Keyring) -> None:
+    """Else its yen would be in two files, and both could be paid."""
+    await record(db, keyring, bank("B1"), bank("B2", 100))
+    for deposit_id in ("B1", "B2"):
+        await approve(db, (await propose(db, deposit_id)).number)
+    file = await write(db)
+    assert file is not None
+    async with db.begin() as conn:
+        with pytest.raises(Refusal, match=f"kaiji refunds accepted {file.id}") as caught:
+            await refunds.came_back(conn, "RF-2018-000001", by="accounts-1", on=ON)
+        assert caught.value.code is Code.REFUND_STATE
+        await refunds.refuse_file(conn, file.id, by="accounts-1", on=ON)
+    file = await write(db)
+    assert file is not None
+    async with db.begin() as conn:
+        await refunds.accept_file(conn, file.id, by="accounts-1", on=ON)
+        await refunds.came_back(conn, "RF-2018-000001", by="accounts-1", on=ON)
+        assert (await refunds.accept_file(conn, file.id, by="accounts-1", on=ON)).state == "accepted"
+        with pytest.raises(Refusal, match="RF-2018-000001"):
+            await refunds.transfers(conn, db.vault, file.id)
+
+
+async def test_a_file_of_which_a_refund_is_given_up_is_not_for_the_bank(
+    db: Database, keyring: Keyring
+) -> None:
+    await record(db, keyring, bank("B1"), bank("B2", 100))
+    for deposit_id in ("B1", "B2"):
+        await approve(db, (await propose(db, deposit_id)).number)
+    file = await write(db)
+    assert file is not None
+    async with db.begin() as conn:
+        one = table.c.number == "RF-2018-000001"
+        await conn.execute(update(table).where(one).values(state="rejected", rejected_on=ON))
+        with pytest.raises(Refusal, match="RF-2018-000001"):
+            await refunds.accept_file(conn, file.id, by="accounts-1", on=ON)
+        with pytest.raises(Refusal, match="RF-2018-000001"):
+            await refunds.transfers(conn, db.vault, file.id)
+        assert (await refunds.refuse_file(conn, file.id, by="accounts-1", on=ON)).state == "refused"
+        assert [(await refunds.find(conn, f"RF-2018-00000{n}")).state for n in (1, 2)] == [
+            RefundState.REJECTED,
+            RefundState.APPROVED,
+        ]
+
+
+async def test_a_bank_that_paid_out_of_a_file_took_it(db: Database, keyring: Keyring) -> None:
+    await record(db, keyring, bank("B1"), bank("B2", 100))
+    for deposit_id in ("B1", "B2"):
+        await approve(db, (await propose(db, deposit_id)).number)
+    file = await write(db)
+    assert file is not None
+    await pay(db, PaidLine("l1", ON, 5400, account="1234567"))
+    async with db.begin() as conn:
+        await refunds.came_back(conn, "RF-2018-000001", by="accounts-1", on=ON)
+        assert (await refunds.find_file(conn, file.id)).state == "accepted"
+        with pytest.raises(Refusal):
+            await refunds.refuse_file(conn, file.id, by="accounts-1", on=ON)
+        assert (await refunds.find(conn, "RF-2018-000002")).state is RefundState.WRITTEN
+    assert await pay(db, PaidLine("l2", ON, 100, account="1234567")) == ["RF-2018-000002"]
+
+
+async def test_what_comes_back_while_a_line_is_read_is_not_paid_by_it(db: Database, keyring: Keyring) -> None:
+    await record(db, keyring, bank("B1"))
+    number = (await propose(db)).number
+    await approve(db, number)
+    file = await write(db)
+    assert file is not None
+    async with db.begin() as conn:
+        await refunds.accept_file(conn, file.id, by="accounts-1", on=ON)
+    async with db.begin() as conn:
+        await refunds.came_back(conn, number, by="accounts-1", on=ON)
+        line = asyncio.create_task(pay(db, PaidLine("l1", ON, 5400, text=number)))
+        assert await asyncio.wait([line], timeout=0.3) == (set(), {line})
+        await propose_refund(conn, db.vault, "B1", key="2")
+    assert await line == []
+    async with db.begin() as conn:
+        states = [refund.state for refund in await refunds.list_refunds(conn)]
+        assert states == [RefundState.REJECTED, RefundState.PROPOSED]
+    await balanced(db, ON)
+
+
+async def test_money_told_of_twice_is_refunded_once(db: Database, keyring: Keyring) -> None:
+    await record(db, keyring, bank("W1"), source="webhook")
+    await record(db, keyring, bank("B1"), source="bank", kind="camt.053")
+    async with db.begin() as conn:
+        await propose_refund(conn, db.vault, "W1", source="webhook")
+        with pytest.raises(Refusal, match="dismiss-twin") as caught:
+            await propose_refund(conn, db.vault, "B1", source="bank")
+        assert caught.value.code is Code.NOT_REFUNDABLE
+        await ledger.dismiss_twin(conn, "bank", "B1", by="accounts-1", on=ON)
+        with pytest.raises(Refusal):
+            await propose_refund(conn, db.vault, "B1", source="bank")
 
 
 async def test_a_deposit_taken_back_stops_its_refund_and_one_that_went_out_is_lost(

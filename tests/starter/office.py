@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -72,13 +72,24 @@ class Office:
         )
 
     async def run(self, *arguments: str, **environment: str) -> Ran:
-        """Run a command with --json to its end, in a thread: a process of its own would take a second."""
+        """Run a command with --json to its end."""
+        status, printed = await self._printed([*arguments, "--json"], environment)
+        return Ran(status, json.loads(printed))
+
+    async def read(self, *arguments: str) -> str:
+        """Run a command that must succeed; answers what people read."""
+        status, printed = await self._printed(arguments, {})
+        assert status == 0, (arguments, printed)
+        return printed
+
+    async def _printed(self, arguments: Sequence[str], environment: dict[str, str]) -> tuple[int, str]:
+        """In a thread: a process of its own would take a second."""
         out = io.StringIO()
         with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out):
             for name, value in ({"KAIJI_HOME": str(self.home)} | environment).items():
                 patch.setenv(name, value)
-            status = await asyncio.to_thread(run, [*arguments, "--json"])
-        return Ran(status, json.loads(out.getvalue()))
+            status = await asyncio.to_thread(run, [*arguments])
+        return status, out.getvalue()
 
     async def do(self, *arguments: str, **environment: str) -> Json:
         """Run a command that must succeed; answers its document."""

@@ -53,10 +53,10 @@ def test_the_contracts_commands_are_there() -> None:
         |request confirm-address|request reopen|mail queue|mail print|mail batch|mail record|mail import
         |holdings provisions|policy show|policy diff|policy check|policy enact|deposits list
         |deposits import|deposits show|deposits suggest|deposits unassign|deposits split|deposits dismiss-twin
-        |deposits refund|deposits ledger|refunds list|refunds show|refunds approve|refunds reject
-        |refunds file|refunds accepted|refunds refused|refunds paid|refunds returned
-        |deposits assign|retention due|retention certificate|audit verify|audit show|keys rotate
-        |clock advance|schema|dev"""
+        |deposits not-a-twin|deposits refund|deposits ledger|refunds list|refunds show
+        |refunds approve|refunds reject|refunds file|refunds accepted|refunds refused|refunds paid
+        |refunds returned|deposits assign|retention due|retention certificate|audit verify|audit show
+        |keys rotate|clock advance|schema|dev"""
     wanted = {tuple(words.split()) for words in contract.split("|")}
     assert wanted <= set(ALL)
 

@@ -5,6 +5,7 @@ import stat
 from asyncio import to_thread
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from runtime.settings import Settings
 from starter.bank.zengin import read
 from starter.bank.zengin.records import TransferData, TransferHeader
 from starter.cli.main import run
-from starter.cli.options import parse_amount, parse_month
+from starter.cli.options import parse_amount, parse_decimal, parse_month
 from starter.refund_files import content
 from tests.records.material import open_request
 from tests.records.money import ACCOUNT, bank, issue
@@ -167,8 +168,9 @@ async def test_a_deposit_is_split_taken_back_and_assigned_elsewhere(clerk: Clerk
     assert (assigned["state"], assigned["remainder"]) == ("matched", 0)
     credits = (await clerk.show("many"))["allocations"]
     assert [each["reversed_by"] for each in credits if each["reversed_on"]] == ["accounts-1"] * 3
-    refused = await clerk.run("deposits", "dismiss-twin", f"{SOURCE}/many")
-    assert (refused.status, refused.code) == (3, "deposit_not_assignable")
+    for act in ("dismiss-twin", "not-a-twin"):
+        refused = await clerk.run("deposits", act, f"{SOURCE}/many")
+        assert (refused.status, refused.code) == (3, "deposit_not_assignable")
 
 
 async def test_while_temporal_is_away_the_ledger_is_written_and_decisions_wait(clerk: Clerk) -> None:
@@ -195,14 +197,18 @@ async def test_while_temporal_is_away_the_ledger_is_written_and_decisions_wait(c
 
 async def test_what_is_no_yen_is_listed_for_the_bank(clerk: Clerk) -> None:
     await clerk.paid_in(bank("dollars", 70, currency="USD"))
-    number = await clerk.refund(f"{SOURCE}/dollars")
+    finer = await clerk.run(
+        "deposits", "refund", f"{SOURCE}/dollars", "--account", str(clerk.account), "--amount", "0.701"
+    )
+    assert (finer.status, finer.code) == (2, "usage")
+    number = await clerk.refund(f"{SOURCE}/dollars", "--amount", "0.70")
     await clerk.do("refunds", "approve", number, by=OTHER_CLERK)
     out = clerk.office.desk / "list.csv"
     writing = ("refunds", "file", "--pay-on", str(PAY_ON), "--out", str(out), "--currency", "USD")
     assert (await clerk.run(*writing, KAIJI_ORDERER_CODE=CODE)).code == "malformed"
     file = (await clerk.do(*writing, "--list"))["file"]
     assert (file["kind"], file["total"], file["refunds"]) == ("list", 70, [number])
-    assert f"{number},{PAY_ON},USD,70,0001,001,1,1234567,ﾐﾎﾝ ﾊﾅｺ" in out.read_text("utf-8-sig")
+    assert f"{number},{PAY_ON},USD,0.70,0001,001,1,1234567,ﾐﾎﾝ ﾊﾅｺ" in out.read_text("utf-8-sig")
     await clerk.twice("refunds", "refused", file["id"])
     approved = (await clerk.office.do("refunds", "list", "--state", "approved"))["refunds"]
     assert number in [each["number"] for each in approved]
@@ -225,6 +231,7 @@ async def test_whoever_may_not_leaves_a_trace_and_nothing_else(clerk: Clerk) -> 
         (("deposits", "unassign", it, request_id), "unassign_deposit"),
         (("deposits", "split", it, f"{request_id}=1"), "split_deposit"),
         (("deposits", "dismiss-twin", it), "dismiss_twin"),
+        (("deposits", "not-a-twin", it), "dismiss_twin"),
         (("deposits", "refund", it, *account), "refund_deposit"),
         (("refunds", "show", number, "--account"), "approve_refund"),
         (("refunds", "approve", number), "approve_refund"),
@@ -335,7 +342,7 @@ async def test_the_books_of_a_month_are_shown_only_if_they_balance(
     ledger_of = ["deposits", "ledger", "--month", "2018-11"]
     assert await to_thread(run, ledger_of) == 0
     text = capsys.readouterr().out
-    assert all(word in text for word in ("JPY 2,400", "USD 100", "zengin/B1"))
+    assert all(word in text for word in ("JPY 2,400", "USD 1.00", "zengin/B1"))
     assert await to_thread(run, [*ledger_of, "--csv"]) == 0
     header, *rows = capsys.readouterr().out.splitlines()
     assert header.startswith("record,id,day,")
@@ -383,6 +390,17 @@ def test_an_amount_is_read_as_it_is_written(amount: int, form: str, wide: bool) 
 def test_what_is_no_amount_is_none(typed: str) -> None:
     with pytest.raises(typer.BadParameter):
         parse_amount(typed)
+
+
+@pytest.mark.parametrize(("typed", "amount"), [("5,400", "5400"), ("１,234.56", "1234.56"), ("0.05", "0.05")])
+def test_an_amount_may_have_decimals_where_its_currency_has(typed: str, amount: str) -> None:
+    assert parse_decimal(typed) == Decimal(amount)
+
+
+@pytest.mark.parametrize("typed", ["", "0.00", "-1.5", "1.", ".5", "1,00.5", "1.23456", "1e3", "NaN"])
+def test_what_is_no_decimal_amount_is_none(typed: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        parse_decimal(typed)
 
 
 @pytest.mark.parametrize(

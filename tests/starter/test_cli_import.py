@@ -25,9 +25,10 @@ from runtime.keys import Keyring
 from runtime.stackfile import StackFile
 from starter.cli.main import run
 from starter.importing import BLOCK, Importing
+from starter.today import machine_day
 from tests.records.material import open_request
 from tests.records.money import issue
-from tests.starter.bank import bytes_of
+from tests.starter.bank import bytes_of, camt_of
 from tests.starter.office import Json, Office, pay
 
 BY = ("--by", "accounts-1")
@@ -279,16 +280,70 @@ async def test_a_line_under_another_number_is_shown_to_a_clerk_and_a_whole_day_s
     assert (await desk.run("deposits", "imports", "nothing")).status == 4
 
 
-async def test_fractions_of_other_currencies_are_refused_and_whole_units_wait(desk: Desk) -> None:
-    sample = (Path(__file__).parent / "bank" / "samples" / "camt.054.001.08.xml").read_bytes()
-    fraction = sample.replace(b'Ccy="JPY"', b'Ccy="USD"').replace(b"</Amt>", b".25</Amt>")
-    ran = await desk.run("deposits", "import", desk.file(fraction, "f.xml"), *BY)
-    assert (ran.status, ran.code) == (2, "bank_file_refused")
-    whole = await desk.do(
-        "deposits", "import", desk.file(sample.replace(b'Ccy="JPY"', b'Ccy="USD"'), "w.xml"), *BY
+async def test_other_currencies_wait_to_the_cent(desk: Desk) -> None:
+    sample = (Path(__file__).parent / "bank" / "samples" / "camt.053.001.02.xml").read_bytes()
+    file = desk.file(sample, "statement.xml")
+    tried = await desk.do("deposits", "import", file, "--dry-run", *BY)
+    assert tried["outcomes"][0]["amount"] == 5410
+    await desk.do("deposits", "import", file, *BY)
+    found = (await desk.do("deposits", "list", "--unmatched"))["deposits"]
+    listed = sorted(found, key=lambda each: each["currency"])
+    assert [(each["currency"], each["remainder"], each["suspense_reason"]) for each in listed] == [
+        ("EUR", 5410, "currency"),
+        ("JPY", 5400, "unidentified"),
+    ]
+    it = f"bank/{listed[0]['deposit_id']}"
+    for words in (
+        ("deposits", "import", file, "--dry-run", *BY),
+        ("deposits", "list"),
+        ("deposits", "show", it),
+        ("deposits", "ledger", "--month", "2018-11"),
+    ):
+        assert "54.10" in await desk.read(*words), words
+    ledger = await desk.do("deposits", "ledger", "--month", "2018-11")
+    assert ledger["closing"]["suspense"] == {"JPY": 5400, "EUR": 5410}
+    assert ",EUR,0.00,54.10,0.00," in await desk.read("deposits", "ledger", "--month", "2018-11", "--csv")
+
+
+@pytest.mark.parametrize("currency", ["JPY", "EUR"])
+async def test_a_statement_of_lumps_and_a_notice_of_their_payments_count_once(
+    desk: Desk, currency: str
+) -> None:
+    reference = payment_reference(1)
+    request_id = await invoice(desk, reference)
+    paid = "".join(
+        camt_of.transaction(amount, currency=currency, ustrd=words)
+        for amount, words in (("5400", reference), ("60.00", "other"))
     )
-    assert whole["matched"] == 0
-    assert whole["new"] == whole["suspense"] > 0
+    of_both = {"amount": "5460", "currency": currency}
+    notice = desk.file(camt_of.message(camt_of.entry(details=paid, **of_both)), "notice.xml")
+    stated = camt_of.message(camt_of.entry(reference="R", **of_both), kind="Stmt", version="08")
+    statement = desk.file(stated, "statement.xml")
+    for file in (statement, notice, statement, notice):
+        await desk.do("deposits", "import", file, *BY)
+    listed = (await desk.do("deposits", "list"))["deposits"]
+    (lump,) = [each for each in listed if each["suspense_reason"] == "twin"]
+    assert lump["amount"] == sum(each["amount"] for each in listed if each is not lump)
+    async with desk.database.begin() as conn:
+        received = (await ledger.payments(conn, request_id)).received
+    assert received == (5400 if currency == "JPY" else 0)
+    it = f"bank/{lump['deposit_id']}"
+    assert len((await desk.do("deposits", "show", it))["possible_twins"]) == 2
+    assert (await desk.do("deposits", "not-a-twin", it, *BY))["suspense_reason"] == "unidentified"
+    await desk.do("deposits", "dismiss-twin", it, *BY)
+    books = await desk.do("deposits", "ledger", "--month", f"{machine_day():%Y-%m}")
+    waits = {"JPY": 60} if currency == "JPY" else {"JPY": 0, "EUR": 546000}
+    assert books["closing"]["suspense"] == waits
+
+
+async def test_an_amount_with_more_decimals_than_its_currency_has_is_a_finding(desk: Desk) -> None:
+    sample = (Path(__file__).parent / "bank" / "samples" / "camt.053.001.02.xml").read_bytes()
+    ran = await desk.run(
+        "deposits", "import", desk.file(sample.replace(b">54.10<", b">54.105<"), "f.xml"), *BY
+    )
+    assert (ran.status, ran.code) == (2, "bank_file_refused")
+    assert {each["record"] for each in ran.document["error"]["findings"]} == {1}
+    assert "2 decimals" in str(ran.document)
 
 
 async def test_the_money_is_recorded_though_temporal_is_down(tmp_path: Path, database_url: str) -> None:

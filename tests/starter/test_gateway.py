@@ -29,6 +29,7 @@ from runtime.errors import Misconfigured
 from runtime.keys import Keyring
 from starter import requests as request_workflows
 from starter.gateway import create_app
+from starter.rates import Limits
 from tests.records.material import open_request
 from tests.starter.payment_system import (
     PAYER,
@@ -40,6 +41,7 @@ from tests.starter.payment_system import (
     new_deposit_id,
     new_secret,
     notice,
+    nowhere,
     signature,
 )
 from worker import create_worker, register_search_attributes
@@ -70,6 +72,28 @@ async def payment_system(
         database_url, keyring, lambda: connected(temporal_server.address, keyring)
     ) as payment_system:
         yield payment_system
+
+
+@pytest.fixture(scope="module")
+async def untouched(
+    postgres: PostgresServer, migrated_template: str, keyring: Keyring
+) -> AsyncIterator[Database]:
+    """A database for what leaves nothing in it."""
+    await postgres.clone_database(migrated_template, "untouched")
+    database = Database(postgres.url("untouched"), keyring)
+    yield database
+    await database.dispose()
+    await postgres.drop_database("untouched")
+
+
+@pytest.fixture(scope="module")
+async def liar(
+    untouched: Database, postgres: PostgresServer, keyring: Keyring
+) -> AsyncIterator[PaymentSystem]:
+    """Somebody who has nothing to tell that is taken, often."""
+    endless = Limits(strangers=10**6, all_strangers=10**6)
+    async with gateway(postgres.url("untouched"), keyring, nowhere, limits=endless) as liar:
+        yield liar
 
 
 async def runs_of(client: Client, deposit_id: str) -> int:
@@ -211,13 +235,13 @@ def forgeries() -> dict[str, tuple[bytes, dict[str, str]]]:
 
 @pytest.mark.parametrize("forgery", forgeries())
 async def test_what_is_not_authentic_leaves_no_trace(
-    payment_system: PaymentSystem, database: Database, forgery: str
+    liar: PaymentSystem, untouched: Database, forgery: str
 ) -> None:
     body, headers = forgeries()[forgery]
-    answer = await payment_system.send(body, headers)
+    answer = await liar.send(body, headers)
     assert answer.status_code == 401
     assert answer.json()["error"]["code"] == "not_authentic"
-    assert await everything_kept(database) == [0, 0, 0, 0, 0]
+    assert await everything_kept(untouched) == [0, 0, 0, 0, 0]
 
 
 # ── malformed ────────────────────────────────────────────────────────────────────────────────────────────
@@ -267,22 +291,22 @@ MALFORMED: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("what", MALFORMED)
 async def test_malformed_notices_are_refused_by_the_name_of_the_field(
-    payment_system: PaymentSystem, database: Database, what: str
+    liar: PaymentSystem, untouched: Database, what: str
 ) -> None:
     body, place = MALFORMED[what]
-    answer = await payment_system.send(body, signature(body))
+    answer = await liar.send(body, signature(body))
     assert answer.status_code == 400
     error = answer.json()["error"]
     assert error["code"] == "malformed"
     assert place in error["message"]
     assert CANARY not in answer.text
     assert CANARY not in json.dumps(answer.json())[1:-1]
-    assert await everything_kept(database) == [0, 0, 0, 0, 0]
+    assert await everything_kept(untouched) == [0, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", ""])
-async def test_only_json_is_read(payment_system: PaymentSystem, content_type: str) -> None:
-    assert (await payment_system.send(BODY, signature(BODY), content_type=content_type)).status_code == 415
+async def test_only_json_is_read(liar: PaymentSystem, content_type: str) -> None:
+    assert (await liar.send(BODY, signature(BODY), content_type=content_type)).status_code == 415
 
 
 async def test_the_content_type_may_name_its_encoding(payment_system: PaymentSystem) -> None:
@@ -295,19 +319,17 @@ async def test_the_content_type_may_name_its_encoding(payment_system: PaymentSys
     ("size", "status"), [(LIMIT, 401), (LIMIT + 1, 413), (1024 * 1024, 413), (4 * 1024 * 1024, 413)]
 )
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_a_body_has_a_limit(
-    payment_system: PaymentSystem, size: int, status: int, chunked: bool
-) -> None:
+async def test_a_body_has_a_limit(liar: PaymentSystem, size: int, status: int, chunked: bool) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         for start in range(0, size, 1000):
             yield b"x" * min(1000, size - start)
 
-    answer = await payment_system.send(chunks() if chunked else b"x" * size, {})
+    answer = await liar.send(chunks() if chunked else b"x" * size, {})
     assert answer.status_code == status
     assert answer.json()["error"]["code"] == {401: "not_authentic", 413: "malformed"}[status]
 
 
-async def test_a_body_without_end_is_hung_up_on(payment_system: PaymentSystem) -> None:
+async def test_a_body_without_end_is_hung_up_on(liar: PaymentSystem) -> None:
     sent = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -317,7 +339,7 @@ async def test_a_body_without_end_is_hung_up_on(payment_system: PaymentSystem) -
             yield b"x" * 64 * 1024
 
     with suppress(httpx.TransportError):
-        assert (await payment_system.send(endless(), {})).status_code == 413
+        assert (await liar.send(endless(), {})).status_code == 413
     assert sent < 64 * 1024 * 1024
 
 

@@ -52,11 +52,11 @@ async def deposits(database_url: str, keyring: Keyring) -> int:
 
 
 async def test_too_many_are_told_when_to_come_again(payment_system: PaymentSystem) -> None:
-    for _ in range(30):
-        body = preliminary()
-        assert (await payment_system.send(body, signature(body))).status_code == 202
-    body = preliminary()
-    answer = await payment_system.send(body, signature(body))
+    taken, answer = -1, None
+    while answer is None or answer.status_code == 202:
+        taken, body = taken + 1, preliminary()
+        answer = await payment_system.send(body, signature(body))
+    assert taken >= 30  # and as many more as the clock allowed meanwhile
     assert (answer.status_code, answer.json()["error"]["code"]) == (429, "too_many_notices")
     assert 1 <= int(answer.headers["retry-after"]) <= 2
     assert answer.headers["cache-control"] == "no-store"
@@ -91,7 +91,8 @@ async def test_what_floods_from_elsewhere_takes_nothing_from_who_is_known(
         assert (await payment_system.send(body, signature(body) | ours)).status_code == 202
         flood = [await call(payment_system, f"203.0.113.{next(addresses)}") for _ in range(60)]
         assert flood[:19] == [401] * 19
-        assert flood[25:] == [429] * 35
+        assert set(flood) == {401, 429}
+        assert flood.count(429) >= 30
         for _ in range(25):
             body = preliminary()
             assert (await payment_system.send(body, signature(body) | ours)).status_code == 202
@@ -121,17 +122,17 @@ async def test_a_flood_of_forgeries_from_the_same_address_starves_nobody(
         body = preliminary()
         assert (await payment_system.insist(body, signature(body))).status_code == 202
         flooding = [asyncio.create_task(flood()) for _ in range(6)]
-        for _ in range(20):
+        for _ in range(8):
             body = preliminary()
             async with asyncio.timeout(5):
                 assert (await payment_system.insist(body, signature(body))).status_code == 202
         over.set()
         await asyncio.gather(*flooding)
         assert seen <= {401, 429}
-    assert await deposits(database_url, keyring) == 21
+    assert await deposits(database_url, keyring) == 9
 
 
-@pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [40, pytest.param(1000, marks=pytest.mark.long)])
 async def test_the_end_of_a_month(
     database_url: str, keyring: Keyring, temporal_server: TemporalServer, count: int
 ) -> None:

@@ -114,6 +114,7 @@ async def test_a_database_that_hangs(
     payment_system: PaymentSystem, own_postgres: PostgresServer, keyring: Keyring, warm: bool
 ) -> None:
     if warm:  # connections in the pool, which look alive
+        await recovered(payment_system, notice(new_deposit_id()))  # connected, however long that took
         assert (await payment_system.tell(notice(new_deposit_id()))).status_code == 202
     told = [notice(new_deposit_id()) for _ in range(25)]  # more than there are connections
     with hung(own_postgres.pid):
@@ -132,6 +133,7 @@ async def test_a_temporal_that_hangs(
     payment_system: PaymentSystem, own_temporal: TemporalServer, keyring: Keyring, warm: bool
 ) -> None:
     if warm:
+        await recovered(payment_system, notice(new_deposit_id()))  # connected, however long that took
         assert (await payment_system.tell(notice(new_deposit_id()))).status_code == 202
     told = [notice(new_deposit_id()) for _ in range(25)]
     with hung(own_temporal.pid):

@@ -59,7 +59,7 @@ def wait_until_up(client: httpx.Client) -> None:
 def test_up_while_all_else_is_down_and_silent_about_what_it_is_sent(tmp_path: Path) -> None:
     port, log = free_port(), tmp_path / "gateway.log"
     with (
-        running(environment(tmp_path / "home", port), log) as process,
+        running(environment(tmp_path / "home", port, KAIJI_NOTICES_PER_MINUTE="2"), log) as process,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client,
     ):
         wait_until_up(client)
@@ -81,14 +81,17 @@ def test_up_while_all_else_is_down_and_silent_about_what_it_is_sent(tmp_path: Pa
         started = time.monotonic()
         assert client.post(url, content=body, headers=signature(body) | json_type).status_code == 503
         assert time.monotonic() - started < 5.5
+        for _ in range(20):
+            assert client.post(url, content=body, headers=signature(body) | json_type).status_code == 429
         assert client.get(f"/{CANARY}?{CANARY}").status_code == 404
         assert client.request(CANARY.upper(), f"/webhooks/{CANARY}").status_code == 404
 
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) in (0, -signal.SIGTERM)
     lines = log.read_text()
-    for status in (401, 400, 503, 404):
+    for status in (401, 400, 503, 404, 429):
         assert f'"status": {status}' in lines
+    assert lines.count('"status": 429') < 5  # a line a second, however many there are
     assert "not_authentic" in lines
     assert CANARY not in lines.lower()
     assert "kanarya" not in lines
@@ -102,6 +105,7 @@ def test_up_while_all_else_is_down_and_silent_about_what_it_is_sent(tmp_path: Pa
         ({"KAIJI_WEBHOOK_SECRETS": f"whsec_{CANARY}"}, "webhook secret"),
         ({"KAIJI_WEBHOOK_SECRETS": ""}, "KAIJI_WEBHOOK_SECRETS"),
         ({"KAIJI_DATABASE_URL": ""}, "KAIJI_DATABASE_URL"),
+        ({"KAIJI_GATEWAY_PROXIES": f"127.0.0.1 {CANARY}"}, "gateway_proxies"),
         ({"KAIJI_KEYRING_PATH": "/nowhere/keyring.json"}, "keyring"),
     ],
 )

@@ -269,6 +269,16 @@ async def test_a_receipt_goes_to_who_paid_and_asked_for_it(world: World) -> None
     assert (await case.standing_letters()).count("receipt") == 2
 
 
+async def test_no_answer_is_queued_whose_fee_was_just_taken_back(world: World) -> None:
+    case = await invoiced(world)
+    money = await case.pay(5400)
+    await case.reach(Phase.APPROVING)
+    await world.record_untold("cancelled", money)
+    await case.approve()
+    assert (await case.status()).phase is Phase.AWAITING_PAYMENT
+    assert await case.letters() == ["invoice", "payment_taken_back"]
+
+
 async def test_there_is_no_receipt_for_what_was_just_taken_back(world: World) -> None:
     case = await invoiced(world)
     money = await case.pay(5400)

@@ -1,7 +1,8 @@
 """Money as it really comes: allocations, refunds, credit notes, virtual accounts, errands.
 
 A deposit credited to a request becomes an allocation of what its invoice needed; what was over, and what had been
-paid towards an invoice that was closed since, waits in suspense.
+paid towards an invoice that was closed since, waits in suspense. Amounts in other currencies, whole units of them so
+far, are counted in smallest units.
 
 Revision ID: 0003
 """
@@ -42,6 +43,9 @@ def upgrade() -> None:
     op.add_column("deposits", sa.Column("waits_since", sa.Date()))
     op.add_column("deposits", sa.Column("import_id", sa.String(64)))
     op.add_column("deposits", sa.Column("bank_likeness", sa.String(64)))
+    op.add_column("deposits", sa.Column("entry", sa.String(64)))
+    op.add_column("deposits", sa.Column("entry_reference", sa.String(64)))
+    op.add_column("deposits", sa.Column("lump", sa.Boolean(), server_default="false", nullable=False))
     op.add_column("deposits", sa.Column("tellings", JSONB(), server_default="{}", nullable=False))
     op.execute("update deposits set moved_on = value_date")
     op.execute("update deposits set cancelled_on = value_date where state = 'cancelled'")
@@ -50,6 +54,9 @@ def upgrade() -> None:
     op.create_index("ix_deposits_value_date_amount", "deposits", ["value_date", "amount"])
     op.create_index("ix_deposits_booked_on_amount", "deposits", ["booked_on", "amount"])
     op.create_index("ix_deposits_bank_likeness", "deposits", ["bank_likeness"])
+    op.create_index(
+        "ix_deposits_entry_lump", "deposits", ["entry", "lump"], postgresql_where=sa.text("entry is not null")
+    )
     op.create_table(
         "imports",
         sa.Column("id", sa.String(64), nullable=False),
@@ -202,6 +209,8 @@ def upgrade() -> None:
         sa.Column("source", sa.String(32), nullable=False),
         sa.Column("deposit_id", sa.String(64), nullable=False),
         sa.Column("request_id", sa.String(20)),
+        sa.Column("attempts", sa.Integer(), nullable=False, server_default="0"),
+        sa.Column("not_before", sa.DateTime(timezone=True)),
         sa.Column("done_at", sa.DateTime(timezone=True)),
         _recorded_at(),
         sa.PrimaryKeyConstraint("id", name="pk_errands"),
@@ -210,10 +219,25 @@ def upgrade() -> None:
     op.create_index("ix_errands_source_deposit_id", "errands", ["source", "deposit_id"])
     op.create_index("ix_errands_pending", "errands", ["id"], postgresql_where=sa.text("done_at is null"))
 
+    _count_in_smallest_units()
     _credit_closed_invoices()
     _allocate()
     op.drop_index("ix_deposits_request_id", "deposits")
     op.drop_column("deposits", "request_id")
+
+
+def _count_in_smallest_units() -> None:
+    """Cents where there are cents, as ISO 4217 says; yen stay."""
+    op.execute(
+        """
+        update deposits set amount = amount * case
+            when currency in ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') then 1000
+            when currency in ('CLF', 'UYW') then 10000
+            else 100 end
+        where currency not in ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI',
+                               'VND', 'VUV', 'XAF', 'XOF', 'XPF')
+        """
+    )
 
 
 def _credit_closed_invoices() -> None:

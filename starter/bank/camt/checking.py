@@ -4,6 +4,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from xml.etree.ElementTree import Element
 
+from policy.currency import YEN, smallest
 from policy.deposit import MAX_AMOUNT
 from starter.bank.camt.elements import (
     AMOUNTS,
@@ -12,6 +13,7 @@ from starter.bank.camt.elements import (
     PENDING,
     TRUE,
     Entry,
+    Money,
     account_of,
     at,
     day_of,
@@ -97,7 +99,7 @@ class Check:
         transaction = transaction_of(details)
         self._count += 1
         for path in AMOUNTS:
-            self._check_amount(at(details, path), f"TxDtls/{path}")
+            self._check_amount(at(details, path), f"TxDtls/{path}", entry.money)
         amount = transaction.amount_in(entry.money.currency) if entry.money else None
         if amount is None or transaction.direction not in {"", entry.text("CdtDbtInd")}:
             self._adds_up = False
@@ -136,14 +138,23 @@ class Check:
         if all(element is None for _, element in days) and entry.status in {BOOKED, PENDING}:
             self._add("Ntry/BookgDt", "must be given, or ValDt: ask the bank for the day of the booking")
 
-    def _check_amount(self, element: Element | None, name: str) -> None:
+    def _check_amount(self, element: Element | None, name: str, of: Money | None = None) -> None:
+        """An amount; one in another currency than the entry it is of is not counted, and may have any."""
         money = money_of(element)
         if element is None:
             return
         if money is None:
             self._add(name, "must be a decimal number without a sign, with its currency")
-        elif money.currency == "JPY" and (money.amount % 1 or money.amount > MAX_AMOUNT):
-            self._add(name, f"must be whole yen, {MAX_AMOUNT} at most")
+            return
+        if of is not None and of.currency != money.currency:
+            return
+        try:
+            amount = smallest(money.amount, money.currency)
+        except ValueError as error:
+            self._add(name, str(error))
+        else:
+            if money.currency == YEN and amount > MAX_AMOUNT:
+                self._add(name, f"must be {MAX_AMOUNT} at most")
 
     def _of_statement(self, name: str, why: str) -> None:
         self._findings.add(0, 0, f"statement {self.accounts}, {name}", why)

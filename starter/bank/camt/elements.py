@@ -80,6 +80,11 @@ class Transaction:
     unstructured: tuple[str, ...]
     returned: bool
 
+    @property
+    def tells(self) -> bool:
+        """Whether it says who paid or what for."""
+        return any((self.debtor, self.end_to_end, self.structured, self.unstructured))
+
     def amount_in(self, currency: str) -> Decimal | None:
         return next((money.amount for money in self.money if money.currency == currency), None)
 

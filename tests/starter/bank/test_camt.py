@@ -383,3 +383,45 @@ def test_an_error_never_repeats_a_name() -> None:
     with pytest.raises(BankFileRefused) as caught:
         read(NOTIFICATION.replace("花子".encode(), "花子".encode() + b"&x;"), TODAY)
     assert "花子" not in f"{caught.value}{caught.value.findings}"
+
+
+_TWO = transaction("2700", ustrd="A") + transaction("2700", ustrd="B")
+
+
+@pytest.mark.parametrize(
+    ("details", "lumps"),
+    [
+        ("", [True]),
+        ("<Btch><NbOfTxs>2</NbOfTxs></Btch>", [True]),
+        (_TWO, [False, False]),
+        (f"<Btch><NbOfTxs>2</NbOfTxs></Btch>{_TWO}", [False, False]),
+        (_TWO * 2, [True]),  # adds up to something else
+        (transaction(ustrd="A"), [False]),
+        (transaction(), [True]),  # says nothing of who paid
+        ("<Btch><NbOfTxs>2</NbOfTxs></Btch>" + transaction(ustrd="A"), [True]),
+        ("<Btch><NbOfTxs>1</NbOfTxs></Btch>" + transaction(ustrd="A"), [False]),
+        ("<Btch><NbOfTxs>many</NbOfTxs></Btch>" + transaction(ustrd="A"), [False]),
+    ],
+)
+def test_a_lump_and_its_details_are_of_one_entry(details: str, lumps: list[bool]) -> None:
+    found = lines(message(entry(details=details, reference="R")))
+    assert [line.lump for line in found] == lumps
+    (lump,) = lines(message(entry(reference="R"), kind="Stmt", version="08"))
+    assert {(line.entry, line.entry_reference) for line in found} == {(lump.entry, lump.entry_reference)}
+
+
+def test_entries_of_another_amount_day_or_currency_are_others() -> None:
+    found = lines(
+        message(
+            *(entry(amount) for amount in ("5400", "5401")), entry(booked="2018-11-03"), entry(currency="USD")
+        )
+    )
+    assert len({line.entry for line in found}) == 4
+    assert {line.entry_reference for line in found} == {""}
+    (other,) = lines(message(entry(reference="R"), account="<Othr><Id>2</Id></Othr>"))
+    assert other.entry not in {line.entry for line in found}
+
+
+def test_what_is_no_deposit_is_in_no_entry_of_one() -> None:
+    found = lines(message(entry(side="DBIT"), entry(side="DBIT", reversal="true"), entry(reversal="true")))
+    assert {(line.entry, line.entry_reference, line.lump) for line in found} == {("", "", False)}
