@@ -34,6 +34,7 @@ from records import (
     documents,
     duplicates,
     envelopes,
+    holds,
     letters,
     notes,
     requests,
@@ -231,11 +232,11 @@ class CaseActivities:
         async with acting(self._database, order.request_id, order.by, act, order.key) as conn:
             await _sealed(conn, order, act, order.note_id)
             if order.release:
-                await retention.release_hold(
+                await holds.release(
                     conn, request_id=order.request_id, number=order.number, by=order.by, on=order.on
                 )
             else:
-                await retention.place_hold(
+                await holds.place(
                     conn,
                     request_id=order.request_id,
                     number=order.number,

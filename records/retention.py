@@ -1,29 +1,25 @@
-"""The end of records: legal holds, what is due, destruction, and the certificate that remains (§1).
+"""The end of records (§1).
 
 Destroying a class of a request removes its sealed records, its key and its rows, and writes the certificate
 and the audit event, in one transaction that looks at the holds under the lock under which they are placed.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Delete, Row, delete, exists, func, insert, select, tuple_, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import ColumnElement, Delete, delete, exists, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from policy.deadlines import Terms
 from policy.refusals import Code, Refusal
 from policy.registry import pack
-from policy.retention import Expiry, expiries, payments_expired_before
-from policy.vocabulary import ANSWERS, LetterState, RecordClass
-from records import audit, documents, requests
+from policy.retention import payments_expired_before
+from policy.vocabulary import RecordClass
+from records import audit, certificates, documents, holds, requests
+from records.certificates import Certificate
 from records.deposits import case_id, is_live, same_deposit
-from records.locks import lock
 from records.tables import (
     allocations,
-    certificates,
     credit_notes,
     custody,
     data_keys,
@@ -31,7 +27,6 @@ from records.tables import (
     envelopes,
     errands,
     holding_changes,
-    holds,
     invoices,
     letters,
     notes,
@@ -43,53 +38,6 @@ from records.tables import (
 from records.tables import documents as document_rows
 from records.tables import requests as request_rows
 from records.vault import Vault
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """What was destroyed, when, by whom and under which rule: no personal data, kept for good.
-
-    ``sealed`` counts destroyed records by what they were, ``rows`` deleted rows by table. ``audit_digest`` is
-    the digest that the event of the destruction follows in the request's chain.
-    """
-
-    request_id: str
-    record_class: RecordClass
-    destroyed_on: date
-    destroyed_by: str
-    rule: str
-    clause: str
-    pack_version: str
-    sealed: Mapping[str, int]
-    rows: Mapping[str, int]
-    key_ids: tuple[UUID, ...]
-    audit_digest: bytes
-
-    @property
-    def records(self) -> int:
-        """How many sealed records are gone."""
-        return sum(self.sealed.values())
-
-
-@dataclass(frozen=True)
-class Hold:
-    """A legal hold; it lasts while ``released_on`` is None."""
-
-    number: int
-    placed_by: str
-    placed_on: date
-    note_id: UUID | None
-    released_by: str | None
-    released_on: date | None
-
-
-@dataclass(frozen=True)
-class Due:
-    """A class of a request that has expired and still exists; ``held`` while a hold stands against it."""
-
-    request_id: str
-    expiry: Expiry
-    held: bool
 
 
 async def destroy_class(
@@ -109,12 +57,16 @@ async def destroy_class(
     Payment records include the deposits it is paid with, unless another request's records hold them. Raises
     ``Refusal``: on_hold, unknown_request; wrong_phase while the request is open.
     """
-    await _lock_holds(conn, request_id)
+    await holds.lock_holds(conn, request_id)
     request = await requests.find(conn, request_id)
-    done = [found for found in await certificate(conn, request_id) if found.record_class is record_class]
+    done = [
+        found
+        for found in await certificates.of_request(conn, request_id)
+        if found.record_class is record_class
+    ]
     if done:
         return done[0]
-    if await _is_held(conn, request_id):
+    if await holds.is_held(conn, request_id):
         raise Refusal(Code.ON_HOLD, "a legal hold stands against the destruction: it must be released first")
     if request.closed_on is None:
         raise Refusal(Code.WRONG_PHASE, "the request is open in the records: nothing of it is destroyed")
@@ -143,50 +95,19 @@ async def destroy_class(
         key_ids += destruction.key_ids
         for label, count in destruction.counts.items():
             counts[label] = counts.get(label, 0) + count
-    await audit.lock_chain(conn, request_id)
-    written = Certificate(
+    return await certificates.issue(
+        conn,
         request_id=request_id,
         record_class=record_class,
-        destroyed_on=on,
-        destroyed_by=by,
+        on=on,
+        by=by,
         rule=rule,
         clause=clause,
         pack_version=pack_version,
         sealed=counts,
-        rows={table: count for table, count in rows.items() if count},
+        rows=rows,
         key_ids=tuple(key_ids),
-        audit_digest=await audit.head(conn, request_id),
     )
-    await conn.execute(
-        insert(certificates).values(
-            request_id=request_id,
-            record_class=record_class,
-            destroyed_on=on,
-            destroyed_by=by,
-            rule=rule,
-            clause=clause,
-            counts={"sealed": written.sealed, "rows": written.rows},
-            key_ids=key_ids,
-            pack_version=pack_version,
-            audit_digest=written.audit_digest,
-        )
-    )
-    await audit.append(
-        conn,
-        request_id,
-        actor=by,
-        act="records_destroyed",
-        detail={
-            "record_class": record_class,
-            "on": on.isoformat(),
-            "rule": rule,
-            "clause": clause,
-            "records": written.records,
-            "keys": [str(key_id) for key_id in key_ids],
-        },
-        key=f"destroyed/{record_class}",
-    )
-    return written
 
 
 async def destroy_deposits(
@@ -246,125 +167,11 @@ async def mark_destroyed(conn: AsyncConnection, request_id: str, on: date) -> bo
     return (await requests.find(conn, request_id)).destroyed_on is not None
 
 
-async def certificate(conn: AsyncConnection, request_id: str) -> list[Certificate]:
-    """What was destroyed of a request, in order; empty while all of it is kept."""
-    rows = await conn.execute(
-        select(certificates)
-        .where(certificates.c.request_id == request_id)
-        .order_by(certificates.c.destroyed_on, certificates.c.recorded_at)
-    )
-    return [_certificate(row) for row in rows]
-
-
 async def check_complete(conn: AsyncConnection, request_id: str) -> None:
     """Wait for a destruction that has begun; refuse when any class of the request is destroyed (ended)."""
-    await _lock_holds(conn, request_id)
-    if await certificate(conn, request_id):
+    await holds.lock_holds(conn, request_id)
+    if await certificates.of_request(conn, request_id):
         raise Refusal(Code.ENDED, "records of this request are destroyed: it must be made anew")
-
-
-async def place_hold(
-    conn: AsyncConnection,
-    *,
-    request_id: str,
-    number: int,
-    by: str,
-    on: date,
-    note_id: UUID | None = None,
-) -> bool:
-    """Forbid any destruction of a request's records; False when this hold is there already.
-
-    Waits for a destruction that has begun. The act itself is the caller's to audit. Raises ``Refusal``
-    (unknown_request).
-    """
-    await _lock_holds(conn, request_id)
-    await requests.find(conn, request_id)
-    placed = await conn.execute(
-        upsert(holds)
-        .values(request_id=request_id, number=number, placed_by=by, placed_on=on, note_id=note_id)
-        .on_conflict_do_nothing(index_elements=["request_id", "number"])
-        .returning(holds.c.number)
-    )
-    return placed.one_or_none() is not None
-
-
-async def release_hold(
-    conn: AsyncConnection, *, request_id: str, by: str, on: date, number: int | None = None
-) -> int:
-    """Release one hold of a request, or all of them; answers how many lasted until now."""
-    await _lock_holds(conn, request_id)
-    wanted = (holds.c.request_id == request_id) & holds.c.released_on.is_(None)
-    if number is not None:
-        wanted &= holds.c.number == number
-    released = await conn.execute(
-        update(holds).where(wanted).values(released_by=by, released_on=on).returning(holds.c.number)
-    )
-    return len(released.all())
-
-
-async def list_holds(conn: AsyncConnection, request_id: str) -> list[Hold]:
-    """Every hold ever placed on a request, released or not."""
-    rows = await conn.execute(
-        select(
-            holds.c.number,
-            holds.c.placed_by,
-            holds.c.placed_on,
-            holds.c.note_id,
-            holds.c.released_by,
-            holds.c.released_on,
-        )
-        .where(holds.c.request_id == request_id)
-        .order_by(holds.c.number)
-    )
-    return [Hold(*row) for row in rows]
-
-
-async def due(conn: AsyncConnection, on: date) -> list[Due]:
-    """What has expired by this day and still exists, the earliest first, by each request's own pack."""
-    found = []
-    for request in await requests.list_closed(conn):
-        expired = [expiry for expiry in await outstanding(conn, request) if expiry.on <= on]
-        if expired:
-            held = await _is_held(conn, request.id)
-            found += [Due(request.id, expiry, held) for expiry in expired]
-    return sorted(found, key=lambda entry: (entry.expiry.on, entry.request_id))
-
-
-async def outstanding(conn: AsyncConnection, request: requests.RequestRow) -> list[Expiry]:
-    """When each class of a closed request that still exists expires, by its own pack; none of an open one."""
-    if request.closed_on is None or request.destroyed_on is not None:
-        return []
-    gone = {done.record_class for done in await certificate(conn, request.id)}
-    terms = expiries(
-        Terms.of(pack(request.pack_version)),
-        delivered_on=await delivered_on(conn, request.id),
-        closed_on=request.closed_on,
-        invoiced_on=await conn.scalar(
-            select(invoices.c.issued_on).where(invoices.c.request_id == request.id)
-        ),
-    )
-    return [expiry for expiry in terms if expiry.record_class not in gone]
-
-
-async def delivered_on(conn: AsyncConnection, request_id: str) -> date | None:
-    """The day on which a request's answer was delivered, None while it was not."""
-    day: date | None = await conn.scalar(
-        select(func.max(letters.c.ended_on)).where(
-            letters.c.request_id == request_id,
-            letters.c.kind.in_(ANSWERS),
-            letters.c.state == LetterState.DELIVERED,
-        )
-    )
-    return day
-
-
-async def _lock_holds(conn: AsyncConnection, request_id: str) -> None:
-    await lock(conn, f"holds/{request_id}")
-
-
-async def _is_held(conn: AsyncConnection, request_id: str) -> bool:
-    lasting = exists().where(holds.c.request_id == request_id, holds.c.released_on.is_(None))
-    return bool(await conn.scalar(select(lasting)))
 
 
 async def _delete_payments(
@@ -431,19 +238,3 @@ def _notes_of(request_id: str, record_class: RecordClass) -> Delete:
 
 async def _gone(conn: AsyncConnection, statement: Delete) -> int:
     return (await conn.execute(statement)).rowcount
-
-
-def _certificate(row: Row[tuple[object, ...]]) -> Certificate:
-    return Certificate(
-        request_id=row.request_id,
-        record_class=RecordClass(row.record_class),
-        destroyed_on=row.destroyed_on,
-        destroyed_by=row.destroyed_by,
-        rule=row.rule,
-        clause=row.clause,
-        pack_version=row.pack_version,
-        sealed=row.counts["sealed"],
-        rows=row.counts["rows"],
-        key_ids=tuple(row.key_ids),
-        audit_digest=row.audit_digest,
-    )

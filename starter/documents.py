@@ -7,7 +7,7 @@ from activities.acting import acting
 from policy.refusals import Code, Refusal
 from policy.roles import Act
 from policy.vocabulary import CustodyEvent, RecordClass
-from records import audit, documents, requests, retention
+from records import audit, certificates, documents, requests
 from records.database import Database
 from records.documents import DocumentRow
 from starter.today import machine_day
@@ -30,7 +30,7 @@ async def view(database: Database, request_id: str, number: int, *, by: str) -> 
     """
     async with database.begin() as conn:
         await requests.find(conn, request_id)
-        done = {gone.record_class: gone for gone in await retention.certificate(conn, request_id)}
+        done = {gone.record_class: gone for gone in await certificates.of_request(conn, request_id)}
     async with acting(database, request_id, by, Act.VIEW_DOCUMENT, f"view/{number}/{uuid4()}") as conn:
         if (gone := done.get(RecordClass.IDENTITY_DOCUMENTS)) is not None:
             message = f"the identity documents of this request were destroyed on {gone.destroyed_on}"

@@ -8,7 +8,7 @@ from activities.letters.characters import unprintable
 from policy.refusals import Code, Refusal
 from policy.roles import Act
 from policy.vocabulary import RecordClass
-from records import notes, requests, retention
+from records import certificates, notes, requests
 from records.database import Database
 
 MAX_LENGTH = 2000
@@ -25,7 +25,7 @@ async def seal_reason(
     check_reason(text, printed=printed)
     async with database.begin() as conn:
         request = await requests.find(conn, request_id)
-        destroyed = {done.record_class for done in await retention.certificate(conn, request_id)}
+        destroyed = {done.record_class for done in await certificates.of_request(conn, request_id)}
     if request.destroyed_on is not None:
         raise Refusal(Code.ENDED, "all records of this request are destroyed")
     # What is written after the file itself is gone belongs to the records that are left, and goes with them.

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from policy.retention import Expiry
+    from records.certificates import Certificate
     from records.requests import RequestRow
-    from records.retention import Certificate
 
 app = new_group("Retention: what is due, and what was destroyed.")
 
@@ -28,12 +28,12 @@ async def due(
     ] = None,
 ) -> Answer:
     """List the record classes that have expired by a day and still exist."""
-    from records import retention
+    from records import expiries
     from starter.today import machine_day
 
     day = on or machine_day()
     async with installation.database.begin() as conn:
-        found = await retention.due(conn, day)
+        found = await expiries.due(conn, day)
     listed = [{"request_id": d.request_id, **d.expiry.model_dump(mode="json"), "held": d.held} for d in found]
     rows = [
         (
@@ -55,12 +55,12 @@ async def due(
 @command(app, "certificate", example="kaiji retention certificate DR-2018-000001-8")
 async def certificate(installation: Installation, request_id: RequestId) -> Answer:
     """Show what was destroyed of a request: when, by whom, under which rule; and what is still kept."""
-    from records import requests, retention
+    from records import certificates, expiries, requests
 
     async with installation.database.begin() as conn:
         request = await requests.find(conn, request_id)
-        destroyed = await retention.certificate(conn, request_id)
-        kept = await retention.outstanding(conn, request)
+        destroyed = await certificates.of_request(conn, request_id)
+        kept = await expiries.outstanding(conn, request)
     document = {
         "request_id": request.id,
         "outcome": request.outcome,

@@ -22,7 +22,7 @@ from temporalio.client import Client
 
 from policy.holdings import parse_holdings
 from policy.vocabulary import Capacity, Kind, LetterKind, MailEvent, Phase, RecordClass
-from records import audit, holdings, letters, requests, retention, staff
+from records import audit, certificates, holdings, letters, requests, staff
 from records.database import Database
 from records.tables import invoices
 from runtime.embedded.postgres import PostgresServer
@@ -252,7 +252,7 @@ async def _check_answered_once(world: World, case: Case) -> None:
 
 async def _check_destroyed_once(world: World, case: Case) -> None:
     async with world.database.begin() as conn:
-        certified = [done.record_class for done in await retention.certificate(conn, case.id)]
+        certified = [done.record_class for done in await certificates.of_request(conn, case.id)]
         row = await requests.find(conn, case.id)
         acts = Counter(event.act for event in await audit.events(conn, case.id))
     assert certified == list(dict.fromkeys(certified))

@@ -16,7 +16,7 @@ from policy.holdings import Fields, parse_holdings
 from policy.refusals import Code, Refusal
 from policy.registry import pack_in_force
 from policy.vocabulary import Amendment, Category, Cessation, ChangeAction, Kind, Outcome, RecordClass
-from records import audit, changes, envelopes, holdings, marks, notes, requests, retention
+from records import audit, certificates, changes, envelopes, holdings, marks, notes, requests, retention
 from records.changes import State, Work
 from records.database import Database
 from records.tables import data_keys, holding_subjects, vault
@@ -179,7 +179,7 @@ async def test_what_was_held_before_is_sealed_with_the_response_and_nowhere_else
 
 async def destroy(
     conn: AsyncConnection, db: Database, request_id: str, record_class: RecordClass
-) -> retention.Certificate:
+) -> certificates.Certificate:
     await requests.close(conn, request_id, Outcome.GRANTED, DAY)
     return await retention.destroy_class(
         conn,

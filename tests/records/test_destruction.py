@@ -8,10 +8,23 @@ from sqlalchemy import func, select
 from policy.refusals import Code, Refusal
 from policy.roles import Act
 from policy.vocabulary import Language, LetterKind, MailEvent, Outcome, RecordClass
-from records import audit, documents, envelopes, ledger, letters, notes, requests, retention
+from records import (
+    audit,
+    certificates,
+    documents,
+    envelopes,
+    expiries,
+    holds,
+    ledger,
+    letters,
+    notes,
+    requests,
+    retention,
+)
 from records.changes import CHANGES
 from records.database import Database
-from records.tables import certificates, data_keys, deposits, invoices, vault
+from records.tables import certificates as certificate_rows
+from records.tables import data_keys, deposits, invoices, vault
 from records.tables import documents as document_rows
 from records.tables import envelopes as envelope_rows
 from records.tables import letters as letter_rows
@@ -28,7 +41,7 @@ PACK = "gmo-appscloud-2018-10-22"
 
 async def destroy(
     db: Database, request_id: str, record_class: RecordClass, *, closed: bool = True
-) -> retention.Certificate:
+) -> certificates.Certificate:
     async with db.begin() as conn:
         if closed:
             await requests.close(conn, request_id, Outcome.GRANTED, ON)
@@ -145,7 +158,7 @@ async def test_class_by_class_nothing_is_left_but_certificates(
         assert await retention.mark_destroyed(conn, request_id, ON)
         assert await retention.mark_destroyed(conn, request_id, date(2030, 1, 1))
         assert (await requests.find(conn, request_id)).destroyed_on == ON
-        assert [c.record_class for c in await retention.certificate(conn, request_id)] == order
+        assert [c.record_class for c in await certificates.of_request(conn, request_id)] == order
         assert (await audit.verify(conn)).broken == ()
 
 
@@ -170,7 +183,7 @@ async def test_an_open_request_keeps_everything(db: Database, keyring: Keyring, 
             await destroy(db, request_id, record_class, closed=False)
         assert caught.value.code is Code.WRONG_PHASE
     async with db.begin() as conn:
-        assert await retention.certificate(conn, request_id) == []
+        assert await certificates.of_request(conn, request_id) == []
     await destroy(db, request_id, RecordClass.IDENTITY_DOCUMENTS)
     async with db.begin() as conn:
         await requests.reopen(conn, request_id)  # as nothing does once a class is gone
@@ -235,7 +248,7 @@ async def test_a_repeat_answers_the_first_certificate(
     await fill(db, keyring, request_id)
     destroyed = await asyncio.gather(*(destroy(db, request_id, RecordClass.REQUEST_FILE) for _ in range(4)))
     assert all(other == destroyed[0] for other in destroyed)
-    assert await count(db, certificates) == [1]
+    assert await count(db, certificate_rows) == [1]
     async with db.begin() as conn:
         (event,) = [e for e in await audit.events(conn, request_id) if e.act == "records_destroyed"]
         assert event.previous == destroyed[0].audit_digest
@@ -265,7 +278,7 @@ async def test_a_hold_stops_destruction_until_it_is_released(
     note_id = await fill(db, keyring, request_id)
     async with db.begin() as conn:
         for number, placed in ((1, True), (1, False), (2, True)):
-            assert placed is await retention.place_hold(
+            assert placed is await holds.place(
                 conn, request_id=request_id, number=number, by="manager-1", on=ON, note_id=note_id
             )
     before = await count(db, vault, data_keys)
@@ -275,24 +288,21 @@ async def test_a_hold_stops_destruction_until_it_is_released(
         assert (caught.value.code, caught.value.exit_status) == (Code.ON_HOLD, 3)
         async with db.begin() as conn:
             assert (
-                await retention.release_hold(
-                    conn, request_id=request_id, by="manager-1", on=ON, number=release
-                )
-                == 1
+                await holds.release(conn, request_id=request_id, by="manager-1", on=ON, number=release) == 1
             )
-    assert await count(db, vault, data_keys, certificates) == [*before, 0]
+    assert await count(db, vault, data_keys, certificate_rows) == [*before, 0]
     assert (await destroy(db, request_id, RecordClass.REQUEST_FILE)).records == 3
     async with db.begin() as conn:
-        first, _ = await retention.list_holds(conn, request_id)
+        first, _ = await holds.of_request(conn, request_id)
         assert (first.released_by, first.released_on, first.note_id) == ("manager-1", ON, None)
-        assert await retention.release_hold(conn, request_id=request_id, by="manager-1", on=ON) == 0
+        assert await holds.release(conn, request_id=request_id, by="manager-1", on=ON) == 0
 
 
 async def test_a_hold_and_a_destruction_at_once_never_both_pass(db: Database, keyring: Keyring) -> None:
     async def place(id: str) -> bool:
         async with db.begin() as conn:
-            await retention.place_hold(conn, request_id=id, number=1, by="manager-1", on=ON)
-            return not await retention.certificate(conn, id)
+            await holds.place(conn, request_id=id, number=1, by="manager-1", on=ON)
+            return not await certificates.of_request(conn, id)
 
     async def try_to_destroy(id: str) -> bool:
         try:
@@ -310,7 +320,7 @@ async def test_a_hold_and_a_destruction_at_once_never_both_pass(db: Database, ke
 
 async def test_a_destruction_waits_for_a_hold_that_is_being_placed(db: Database, request_id: str) -> None:
     async with db.begin() as conn:
-        await retention.place_hold(conn, request_id=request_id, number=1, by="manager-1", on=ON)
+        await holds.place(conn, request_id=request_id, number=1, by="manager-1", on=ON)
         attempt = asyncio.create_task(destroy(db, request_id, RecordClass.REQUEST_FILE))
         await asyncio.sleep(0.2)
         assert not attempt.done()
@@ -330,7 +340,7 @@ async def test_what_is_due_counts_from_delivery_and_shows_holds(
     await fill(db, keyring, request_id)
     letter_id = f"{request_id}-L02"
     async with db.begin() as conn:
-        assert await retention.due(conn, date(2100, 1, 1)) == []  # it has not ended
+        assert await expiries.due(conn, date(2100, 1, 1)) == []  # it has not ended
         await letters.mark(
             conn,
             letter_id,
@@ -340,17 +350,17 @@ async def test_what_is_due_counts_from_delivery_and_shows_holds(
         )
         await letters.mark(conn, letter_id, event=MailEvent.DELIVERED, on=date(2018, 11, 20))
         await requests.close(conn, request_id, Outcome.GRANTED, date(2018, 11, 20))
-        assert await retention.delivered_on(conn, request_id) == date(2018, 11, 20)
-        assert await retention.due(conn, date(2018, 12, 19)) == []
-        (due,) = await retention.due(conn, ON)
+        assert await expiries.delivered_on(conn, request_id) == date(2018, 11, 20)
+        assert await expiries.due(conn, date(2018, 12, 19)) == []
+        (due,) = await expiries.due(conn, ON)
         assert (due.request_id, due.expiry.record_class, due.expiry.on, due.held) == (
             request_id,
             RecordClass.IDENTITY_DOCUMENTS,
             ON,
             False,
         )
-        await retention.place_hold(conn, request_id=request_id, number=1, by="manager-1", on=ON)
-        everything = await retention.due(conn, date(2026, 1, 1))
+        await holds.place(conn, request_id=request_id, number=1, by="manager-1", on=ON)
+        everything = await expiries.due(conn, date(2026, 1, 1))
         assert [entry.expiry.record_class for entry in everything] == [
             RecordClass.IDENTITY_DOCUMENTS,
             RecordClass.RESPONSE_CONTENT,
@@ -359,7 +369,7 @@ async def test_what_is_due_counts_from_delivery_and_shows_holds(
         ]
         assert all(entry.held for entry in everything)
         assert [entry.expiry.on for entry in everything][-1] == date(2026, 1, 1)
-        await retention.release_hold(conn, request_id=request_id, by="manager-1", on=ON)
+        await holds.release(conn, request_id=request_id, by="manager-1", on=ON)
     await destroy(db, request_id, RecordClass.IDENTITY_DOCUMENTS)
     async with db.begin() as conn:
-        assert await retention.due(conn, ON) == []
+        assert await expiries.due(conn, ON) == []

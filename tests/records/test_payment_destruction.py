@@ -5,7 +5,7 @@ from datetime import date
 from sqlalchemy import func, select
 
 from policy.vocabulary import Outcome, RecordClass
-from records import audit, books, ledger, refunds, requests, retention, staff, virtual_accounts
+from records import audit, books, certificates, ledger, refunds, requests, retention, staff, virtual_accounts
 from records.closing import close_invoice, reopen
 from records.database import Database
 from records.ledger import Part
@@ -26,7 +26,7 @@ from tests.records.money import ON, REFERENCE, balanced, bank, invoice, invoiced
 END = date(2026, 1, 1)
 
 
-async def destroy(db: Database, request_id: str) -> retention.Certificate:
+async def destroy(db: Database, request_id: str) -> certificates.Certificate:
     async with db.begin() as conn:
         await requests.close(conn, request_id, Outcome.LAPSED_PAYMENT, ON)
         return await retention.destroy_class(

@@ -9,7 +9,7 @@ from policy import roles
 from policy.calendar import add_years
 from policy.refusals import Code
 from policy.vocabulary import Capacity, Outcome, Phase, RecordClass
-from records import audit, letters, requests, retention, tables
+from records import audit, certificates, holds, letters, requests, tables
 from records.vault import Destroyed
 from tests.workflows.courses import course
 from tests.workflows.world import Case, Money, World, documents, refused
@@ -47,7 +47,7 @@ def expected(day: date) -> dict[RecordClass, date]:
 
 async def destroyed(case: Case) -> dict[RecordClass, date]:
     async with case.world.database.begin() as conn:
-        return {c.record_class: c.destroyed_on for c in await retention.certificate(conn, case.id)}
+        return {c.record_class: c.destroyed_on for c in await certificates.of_request(conn, case.id)}
 
 
 async def sealed(case: Case, *cases: str) -> int:
@@ -80,7 +80,7 @@ async def test_every_class_is_destroyed_on_its_day_and_a_certificate_remains(wor
     assert (await case.status()).phase is Phase.DESTROYED
     assert await sealed(case, money.workflow_id) == 0
     async with world.database.begin() as conn:
-        for certificate in await retention.certificate(conn, case.id):
+        for certificate in await certificates.of_request(conn, case.id):
             assert certificate.destroyed_by == audit.AUTOMATIC
             assert certificate.clause == "operator default"
             assert certificate.rule
@@ -179,7 +179,7 @@ async def test_a_hold_placed_before_the_answer_holds_after_it(world: World) -> N
 async def test_a_hold_that_only_the_records_know_is_looked_at_once_a_day(world: World) -> None:
     case, _ = await closed(world)
     async with world.database.begin() as conn:
-        await retention.place_hold(conn, request_id=case.id, number=1, by="manager-1", on=world.today)
+        await holds.place(conn, request_id=case.id, number=1, by="manager-1", on=world.today)
     before = [len(run.events) for run in await case.histories()][-1]
     await case.advance(days=35)
     assert await destroyed(case) == {}

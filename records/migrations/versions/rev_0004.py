@@ -1,13 +1,13 @@
 """The destruction log: what was destroyed, so that no restored copy of the database brings it back.
 
-Revision ID: 0005
+Revision ID: 0004
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY
 
-revision = "0005"
+revision = "0004"
 down_revision = "0003"
 
 
