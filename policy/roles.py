@@ -60,6 +60,11 @@ class Act(StrEnum):
     VERIFY_AUDIT = "verify_audit"
     ADD_STAFF = "add_staff"
     ROTATE_KEYS = "rotate_keys"
+    DISCARD_KEYS = "discard_keys"
+    SWEEP_RETENTION = "sweep_retention"
+    RESCHEDULE_RETENTION = "reschedule_retention"
+    SHOW_HOLDS = "show_holds"
+    EXPORT_AUDIT = "export_audit"
     ENACT_POLICY = "enact_policy"
 
 
@@ -110,6 +115,11 @@ ROLES_FOR: Mapping[Act, frozenset[Role]] = MappingProxyType(
         Act.VERIFY_AUDIT: frozenset({Role.MANAGER, Role.AUDITOR}),
         Act.ADD_STAFF: frozenset({Role.MANAGER}),
         Act.ROTATE_KEYS: frozenset({Role.MANAGER}),
+        Act.DISCARD_KEYS: frozenset({Role.MANAGER}),
+        Act.SWEEP_RETENTION: frozenset({Role.MANAGER}),
+        Act.RESCHEDULE_RETENTION: frozenset({Role.MANAGER}),
+        Act.SHOW_HOLDS: frozenset({Role.OFFICER, Role.APPROVER, Role.MANAGER, Role.AUDITOR}),
+        Act.EXPORT_AUDIT: frozenset({Role.MANAGER, Role.AUDITOR}),
         Act.ENACT_POLICY: frozenset({Role.MANAGER}),
     }
 )

@@ -132,6 +132,16 @@ class RecordClass(StrEnum):
     PAYMENT_RECORDS = "payment_records"
 
 
+class HoldAuthority(StrEnum):
+    """On whose word a legal hold stands."""
+
+    COURT = "court"
+    LITIGATION = "litigation"
+    REGULATOR = "regulator"
+    TAX = "tax"
+    INTERNAL = "internal"
+
+
 class Phase(StrEnum):
     """Where a request stands; what operators see."""
 

@@ -238,15 +238,15 @@ def _fault(row: Row[tuple[object, ...]], expected: int, previous: bytes) -> str 
 
 async def _cut_off(conn: AsyncConnection, case_id: str | None) -> list[Broken]:
     unopened = select(requests.c.id.label("case_id")).where(~exists().where(audit.c.case_id == requests.c.id))
-    unwitnessed = select(certificates.c.request_id.label("case_id"), certificates.c.record_class).where(
+    unwitnessed = select(certificates.c.case_id, certificates.c.record_class).where(
         ~exists().where(
-            audit.c.case_id == certificates.c.request_id,
+            audit.c.case_id == certificates.c.case_id,
             audit.c.previous == certificates.c.audit_digest,
         )
     )
     if case_id is not None:
         unopened = unopened.where(requests.c.id == case_id)
-        unwitnessed = unwitnessed.where(certificates.c.request_id == case_id)
+        unwitnessed = unwitnessed.where(certificates.c.case_id == case_id)
     found = [Broken(row.case_id, 0, "the request has no events") for row in await conn.execute(unopened)]
     found += [
         Broken(row.case_id, 0, f"the destruction of {row.record_class} is certified but not in the chain")

@@ -70,7 +70,7 @@ async def issue(
     )
     await conn.execute(
         insert(certificates).values(
-            request_id=request_id,
+            case_id=request_id,
             record_class=record_class,
             destroyed_on=on,
             destroyed_by=by,
@@ -104,7 +104,7 @@ async def of_request(conn: AsyncConnection, request_id: str) -> list[Certificate
     """What was destroyed of a request, in order; empty while all of it is kept."""
     rows = await conn.execute(
         select(certificates)
-        .where(certificates.c.request_id == request_id)
+        .where(certificates.c.case_id == request_id)
         .order_by(certificates.c.destroyed_on, certificates.c.recorded_at)
     )
     return [_certificate(row) for row in rows]
@@ -112,7 +112,7 @@ async def of_request(conn: AsyncConnection, request_id: str) -> list[Certificate
 
 def _certificate(row: Row[tuple[object, ...]]) -> Certificate:
     return Certificate(
-        request_id=row.request_id,
+        request_id=row.case_id,
         record_class=RecordClass(row.record_class),
         destroyed_on=row.destroyed_on,
         destroyed_by=row.destroyed_by,

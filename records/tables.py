@@ -102,6 +102,27 @@ audit = Table(
     UniqueConstraint("case_id", "key"),
 )
 
+audit_leaves = Table(
+    "audit_leaves",  # the one order of all events, as the Merkle log has them
+    metadata,
+    Column("position", BigInteger, primary_key=True),  # 0, 1, …
+    Column("case_id", String(128), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    UniqueConstraint("case_id", "seq"),
+)
+
+audit_checkpoints = Table(
+    "audit_checkpoints",  # signed heads of the Merkle log
+    metadata,
+    Column("size", BigInteger, primary_key=True),  # how many leaves it covers
+    Column("root", LargeBinary, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("signing_key", String(64), nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+    Column("frontier", ARRAY(LargeBinary), nullable=False),  # of complete subtrees, the largest first
+)
+
 # ── requests and what arrived for them ────────────────────────────────────────────────────────────────────
 
 counters = Table(
@@ -133,8 +154,15 @@ requests = Table(
     Column("duplicate_of", String(20)),
     Column("outcome", String(24)),
     Column("closed_on", Date),
+    Column("retention_pack", String(64)),  # whose schedule it was moved to; its own pack's where it is null
     Column("destroyed_on", Date),
+    Column("forgotten_on", Date),  # from when on Temporal has no history of it either
     _now(),
+    Index(
+        "ix_requests_to_forget",
+        "destroyed_on",
+        postgresql_where="destroyed_on is not null and forgotten_on is null",
+    ),
 )
 
 envelopes = Table(
@@ -452,9 +480,14 @@ holdings = Table(
     Column("category", String(16), nullable=False),
     Column("subject_id", Uuid, nullable=False),  # one person in one service
     Column("content_id", ForeignKey("vault.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("purpose_achieved_on", Date),
+    Column("expires_on", Date),  # from that day on it is destroyed; null while nothing has begun its period
+    Column("reckoned_by", String(64)),  # the pack whose schedule that day comes from
     _now(),
     UniqueConstraint("subject_id", "category"),
     Index(None, "service"),
+    Index("ix_holdings_expires_on", "expires_on", postgresql_where="expires_on is not null"),
+    Index(None, "reckoned_by"),
 )
 
 holding_subjects = Table(
@@ -467,6 +500,7 @@ holding_subjects = Table(
     Column(
         "person_id", ForeignKey("vault.id", ondelete="CASCADE"), nullable=False, index=True
     ),  # who it is, to compare
+    Column("contract_ended_on", Date),
     Column("use_stopped_on", Date),
     Column("deleted_on", Date),  # held back until the answer is posted, then destroyed
     _now(),
@@ -521,22 +555,98 @@ notes = Table(
 )
 
 holds = Table(
-    "holds",
+    "holds",  # on one request
     metadata,
     Column("request_id", ForeignKey("requests.id"), nullable=False),
     Column("number", Integer, nullable=False),
     Column("placed_by", String(32), nullable=False),
     Column("placed_on", Date, nullable=False),
+    Column("authority", String(32)),  # on whose word; a word of the vocabulary, null before there was one
+    Column("review_on", Date),  # by when somebody looks whether it is still needed
     Column("note_id", ForeignKey("notes.id", ondelete="SET NULL"), index=True),
     Column("released_by", String(32)),
     Column("released_on", Date),
     PrimaryKeyConstraint("request_id", "number"),
 )
 
+wide_holds = Table(
+    "wide_holds",  # on a principal, whatever is held of them, or on a class of records, whoever they are of
+    metadata,
+    Column("id", String(16), primary_key=True),  # H-2018-000001, of a gapless series
+    Column("scope", String(16), nullable=False),
+    Column("principal_index", String(64), index=True),  # blind, as requests have it
+    Column("name_index", String(64), index=True),  # blind, as the register has it
+    Column("record_class", String(32)),  # of requests, or "holdings"
+    Column("service", String(64)),  # of holdings; all where it is null
+    Column("category", String(16)),  # of holdings; all where it is null
+    Column("authority", String(32), nullable=False),
+    Column("review_on", Date, nullable=False),
+    Column("reason_id", ForeignKey("vault.id", ondelete="SET NULL"), index=True),
+    Column("placed_by", String(32), nullable=False),
+    Column("placed_on", Date, nullable=False),
+    Column("released_by", String(32)),
+    Column("released_on", Date),
+    _now(),
+    CheckConstraint("scope in ('principal', 'class')", name="scope"),
+    CheckConstraint(
+        "case scope when 'principal' then principal_index is not null and name_index is not null"
+        " else record_class is not null end",
+        name="what",
+    ),
+)
+
+held_requests = Table(
+    "held_requests",  # of a principal when the hold was placed: their index goes with their request file
+    metadata,
+    Column("hold_id", ForeignKey("wide_holds.id"), nullable=False),
+    Column("request_id", ForeignKey("requests.id"), nullable=False, index=True),
+    PrimaryKeyConstraint("hold_id", "request_id"),
+)
+
+expiries = Table(
+    "expiries",  # what is kept of closed requests, and until when; a row goes with its records
+    metadata,
+    Column("request_id", ForeignKey("requests.id"), nullable=False),
+    Column("record_class", String(32), nullable=False),
+    Column("expires_on", Date, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("clause", String(64), nullable=False),
+    Column("pack_version", String(64), nullable=False),  # whose schedule it is
+    _now(),
+    PrimaryKeyConstraint("request_id", "record_class"),
+    Index(None, "expires_on"),
+)
+
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("workflow_id", String(128), nullable=False),
+    Column("on", Date, nullable=False),
+    Column("begun_by", String(32), nullable=False),
+    Column("begun_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("ended_at", DateTime(timezone=True)),
+    Column("counts", JSONB, nullable=False, server_default="{}"),
+    Index(None, "begun_at"),
+)
+
+sweep_findings = Table(
+    "sweep_findings",  # what a sweep found out of order; nothing personal
+    metadata,
+    Column("sweep_id", ForeignKey("sweeps.id", ondelete="CASCADE"), nullable=False),
+    Column("subject", String(128), nullable=False),  # a request, a deposit, an import
+    Column("finding", String(48), nullable=False),
+    Column("course", String(16), nullable=False),
+    Column("detail", Text),
+    _now(),
+    PrimaryKeyConstraint("sweep_id", "subject", "finding"),
+    CheckConstraint("course in ('repaired', 'reported')", name="course"),
+)
+
 certificates = Table(
     "certificates",
     metadata,
-    Column("request_id", ForeignKey("requests.id"), nullable=False),
+    Column("case_id", String(128), nullable=False),  # a request, or a page of a sweep over the register
     Column("record_class", String(32), nullable=False),
     Column("destroyed_on", Date, nullable=False),
     Column("destroyed_by", String(32), nullable=False),
@@ -546,8 +656,11 @@ certificates = Table(
     Column("key_ids", ARRAY(Uuid), nullable=False),
     Column("pack_version", String(64), nullable=False),
     Column("audit_digest", LargeBinary, nullable=False),  # of the chain's last event before this one
+    Column("certified_at", DateTime(timezone=True)),  # as it is signed; null before there were signatures
+    Column("signing_key", String(64)),
+    Column("signature", LargeBinary),  # Ed25519, over every column above
     _now(),
-    PrimaryKeyConstraint("request_id", "record_class"),
+    PrimaryKeyConstraint("case_id", "record_class"),
 )
 
 # ── the destruction log ───────────────────────────────────────────────────────────────────────────────────

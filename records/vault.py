@@ -223,9 +223,7 @@ class Vault:
 
     async def _certified(self, conn: AsyncConnection, case_id: str, record_class: str) -> bool:
         """Whether this class was destroyed: nothing is sealed in it any more, or it would outlive its end."""
-        ended = exists().where(
-            certificates.c.request_id == case_id, certificates.c.record_class == record_class
-        )
+        ended = exists().where(certificates.c.case_id == case_id, certificates.c.record_class == record_class)
         return bool(await conn.scalar(select(ended)))
 
     def _wrap(self, case_id: str, record_class: str, key: "_DataKey") -> dict[str, object]:
