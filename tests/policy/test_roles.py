@@ -37,6 +37,7 @@ EXPECTED = {
         Act.SHOW_HOLDINGS,
         Act.SHOW_REQUEST,
         Act.VIEW_CERTIFICATE,
+        Act.SHOW_HOLDS,
     },
     Role.APPROVER: {
         Act.APPROVE_RESPONSE,
@@ -48,6 +49,7 @@ EXPECTED = {
         Act.SHOW_HOLDINGS,
         Act.SHOW_REQUEST,
         Act.VIEW_CERTIFICATE,
+        Act.SHOW_HOLDS,
     },
     Role.ACCOUNTS: {
         Act.IMPORT_DEPOSITS,
@@ -81,9 +83,16 @@ EXPECTED = {
         Act.VERIFY_AUDIT,
         Act.ADD_STAFF,
         Act.ROTATE_KEYS,
+        Act.DISCARD_KEYS,
+        Act.SWEEP_RETENTION,
+        Act.RESCHEDULE_RETENTION,
+        Act.EXPORT_AUDIT,
+        Act.SHOW_HOLDS,
         Act.ENACT_POLICY,
     },
     Role.AUDITOR: {
+        Act.SHOW_HOLDS,
+        Act.EXPORT_AUDIT,
         Act.SHOW_DEPOSITS,
         Act.SHOW_BOOKS,
         Act.SHOW_REQUEST,

@@ -11,7 +11,7 @@ revision = "0005"
 down_revision = "0004"
 
 
-def _now(name: str = "recorded_at") -> sa.Column:
+def _now(name: str = "recorded_at") -> sa.Column[object]:
     return sa.Column(name, sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False)
 
 
