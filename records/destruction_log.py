@@ -133,6 +133,19 @@ async def record(
     conn.info.setdefault(_PENDING, []).append(id)
 
 
+async def record_many(
+    conn: AsyncConnection, record_class: str, destroyed: Iterable[tuple[str, UUID, str]]
+) -> None:
+    """Log the destruction of many cases, each with the id of its key and the rule; see ``record``."""
+    rows: list[dict[str, object]] = [
+        {"id": uuid4(), "case_id": case_id, "record_class": record_class, "key_ids": [key_id], "rule": rule}
+        for case_id, key_id, rule in destroyed
+    ]
+    if rows:
+        await conn.execute(insert(destructions), rows)
+        conn.info.setdefault(_PENDING, []).extend(row["id"] for row in rows)
+
+
 def take_pending(conn: AsyncConnection) -> list[UUID]:
     """The entries of this transaction, to be written to the file once it is committed."""
     pending: list[UUID] = conn.info.pop(_PENDING, [])

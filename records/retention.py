@@ -119,13 +119,15 @@ async def destroy_deposits(
     rule: str,
     clause: str,
     by: str = audit.AUTOMATIC,
+    limit: int | None = None,
 ) -> int:
     """Destroy deposits that no request's payment records speak for: refunded, taken back, or left when the
     last request they had paid was destroyed. Answers how many; each is audited in its own trail.
 
-    Only those are destroyed that nobody touched since ``moved_before``, and of which nothing waits.
+    Only those are destroyed that nobody touched since ``moved_before``, and of which nothing waits; at most
+    ``limit`` at once.
     """
-    cases = await _delete_deposits(conn, deposits.c.moved_on < moved_before, {})
+    cases = await _delete_deposits(conn, deposits.c.moved_on < moved_before, {}, limit)
     for case in cases:
         gone = await sealed.destroy(conn, case, RecordClass.PAYMENT_RECORDS, rule=rule)
         await audit.append(
@@ -201,7 +203,7 @@ async def _delete_payments(
 
 
 async def _delete_deposits(
-    conn: AsyncConnection, condition: ColumnElement[bool], rows: dict[str, int]
+    conn: AsyncConnection, condition: ColumnElement[bool], rows: dict[str, int], limit: int | None = None
 ) -> list[str]:
     """Delete those of these deposits that are dealt with and pay for no invoice that is kept."""
     pays = exists().where(same_deposit(allocations), allocations.c.request_id == invoices.c.request_id)
@@ -214,6 +216,7 @@ async def _delete_deposits(
         select(deposits.c.source, deposits.c.deposit_id)
         .where(condition, dealt_with, ~pays, ~on_its_way)
         .order_by(deposits.c.source, deposits.c.deposit_id)
+        .limit(limit)
         .with_for_update(of=deposits)
     )
     keys = [(source, deposit_id) for source, deposit_id in found]

@@ -339,6 +339,7 @@ deposits = Table(
         "state in ('preliminary', 'settled', 'matched', 'suspense', 'cancelled', 'refunded')", name="state"
     ),
     Index(None, "state"),
+    Index(None, "moved_on"),
     Index(None, "payment_reference"),
     Index(None, "value_date", "amount"),
     Index(None, "booked_on", "amount"),
@@ -486,7 +487,7 @@ holdings = Table(
     _now(),
     UniqueConstraint("subject_id", "category"),
     Index(None, "service"),
-    Index("ix_holdings_expires_on", "expires_on", postgresql_where="expires_on is not null"),
+    Index("ix_holdings_expires_on", "expires_on", "id", postgresql_where="expires_on is not null"),
     Index(None, "reckoned_by"),
 )
 
@@ -675,4 +676,5 @@ destructions = Table(
     Column("rule", Text, nullable=False),
     _now(),
     Index(None, "case_id", "record_class"),
+    Index(None, "recorded_at"),
 )

@@ -28,6 +28,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from records import destruction_log
+from records.arrays import any_of
 from records.encoding import joined
 from records.tables import certificates, data_keys, vault
 from runtime.keys import Keyring
@@ -179,6 +180,27 @@ class Vault:
         if key_ids:
             await destruction_log.record(conn, case_id, record_class, key_ids, rule)
         return Destruction(counts=dict(counts.all()), key_ids=key_ids)
+
+    async def destroy_many(
+        self, conn: AsyncConnection, rules: Mapping[str, str], record_class: str
+    ) -> Destruction:
+        """Destroy this class of many cases, each under its rule, in few round trips; see ``destroy``."""
+        cases = any_of(rules)
+        keys = await conn.execute(
+            delete(data_keys)
+            .where(data_keys.c.case_id == cases, data_keys.c.record_class == record_class)
+            .returning(data_keys.c.case_id, data_keys.c.key_id)
+        )
+        destroyed = [(row.case_id, row.key_id, rules[row.case_id]) for row in keys]
+        gone = (
+            delete(vault)
+            .where(vault.c.case_id == cases, vault.c.record_class == record_class)
+            .returning(vault.c.label)
+            .cte("gone")
+        )
+        counts = await conn.execute(select(gone.c.label, func.count()).group_by(gone.c.label))
+        await destruction_log.record_many(conn, record_class, destroyed)
+        return Destruction(counts=dict(counts.all()), key_ids=tuple(key_id for _, key_id, _ in destroyed))
 
     async def rewrap(self, conn: AsyncConnection, limit: int = 500) -> int:
         """Wrap up to ``limit`` data keys anew, under the current key-encryption key; answers how many.

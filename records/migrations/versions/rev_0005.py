@@ -49,10 +49,12 @@ def upgrade() -> None:
     op.create_index(
         "ix_holdings_expires_on",
         "holdings",
-        ["expires_on"],
+        ["expires_on", "id"],
         postgresql_where=sa.text("expires_on is not null"),
     )
     op.create_index("ix_holdings_reckoned_by", "holdings", ["reckoned_by"])
+    op.create_index("ix_deposits_moved_on", "deposits", ["moved_on"])
+    op.create_index("ix_destructions_recorded_at", "destructions", ["recorded_at"])
     op.add_column("holding_subjects", sa.Column("contract_ended_on", sa.Date()))
     op.add_column("holds", sa.Column("authority", sa.String(32)))
     op.add_column("holds", sa.Column("review_on", sa.Date()))
