@@ -117,6 +117,7 @@ audit_checkpoints = Table(
     metadata,
     Column("size", BigInteger, primary_key=True),  # how many leaves it covers
     Column("root", LargeBinary, nullable=False),
+    Column("previous", LargeBinary, nullable=False),  # the root of the checkpoint before
     Column("at", DateTime(timezone=True), nullable=False),
     Column("signing_key", String(64), nullable=False),
     Column("signature", LargeBinary, nullable=False),

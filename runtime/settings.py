@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     """The keyring's file; HOME/keyring.json unless set."""
     destruction_log: Path | None = None
     """The file that no restore of the database takes back; HOME/destructions.log unless set."""
+    audit_heads: Path | None = None
+    """The file of the audit trail's signed checkpoints, which no restore of the database takes back either;
+    HOME/audit-heads.jsonl unless set."""
     virtual_accounts: Annotated[tuple[str, ...], NoDecode] = ()
     """The bank's pool of accounts for one invoice each, separated by spaces: 7 digits, with the branch's code
     before them 10, with bank and branch 14; hyphens as one likes."""
@@ -96,6 +99,10 @@ class Settings(BaseSettings):
     @property
     def destruction_log_file(self) -> Path:
         return self.destruction_log or self.home / "destructions.log"
+
+    @property
+    def audit_heads_file(self) -> Path:
+        return self.audit_heads or self.home / "audit-heads.jsonl"
 
     @property
     def packs_folder(self) -> Path:

@@ -29,6 +29,7 @@ def upgrade() -> None:
         "audit_checkpoints",
         sa.Column("size", sa.BigInteger(), nullable=False, autoincrement=False),
         sa.Column("root", sa.LargeBinary(), nullable=False),
+        sa.Column("previous", sa.LargeBinary(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("signing_key", sa.String(64), nullable=False),
         sa.Column("signature", sa.LargeBinary(), nullable=False),
@@ -141,3 +142,8 @@ def upgrade() -> None:
     op.add_column("certificates", sa.Column("certified_at", sa.DateTime(timezone=True)))
     op.add_column("certificates", sa.Column("signing_key", sa.String(64)))
     op.add_column("certificates", sa.Column("signature", sa.LargeBinary()))
+    for table in ("audit_leaves", "audit_checkpoints", "certificates"):
+        op.execute(
+            f"CREATE TRIGGER audit_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}"
+            " FOR EACH STATEMENT EXECUTE FUNCTION audit_only_grows()"
+        )
