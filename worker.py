@@ -121,7 +121,9 @@ async def register_search_attributes(client: Client) -> None:
 async def run(settings: Settings) -> None:
     """Work until told to stop. Waits for Temporal and the database as long as they are out of reach."""
     keyring = Keyring.from_settings(settings)
-    database = Database(settings.database(), keyring, settings.destruction_log_file)
+    database = Database(
+        settings.database(), keyring, settings.destruction_log_file, settings.audit_heads_file
+    )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

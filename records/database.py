@@ -14,8 +14,9 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, TimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from records import destruction_log
+from records import checkpoints, destruction_log
 from records.destruction_log import LogFile, Reapplied
+from records.heads import HeadsFile
 from records.vault import Vault
 from runtime.errors import Misconfigured, Unreachable
 from runtime.keys import Keyring
@@ -34,8 +35,11 @@ _POSTGRES = ("postgresql", "postgres")
 class Database:
     """The case file of an installation: transactions, and the vault that opens what is sealed in it."""
 
-    def __init__(self, url: str, keyring: Keyring, log_file: Path | None = None) -> None:
-        """Nothing is connected yet. What is destroyed is also written down in ``log_file``.
+    def __init__(
+        self, url: str, keyring: Keyring, log_file: Path | None = None, heads_file: Path | None = None
+    ) -> None:
+        """Nothing is connected yet. What is destroyed is also written down in ``log_file``, and each
+        checkpoint of the audit trail in ``heads_file``.
 
         Raises ``Misconfigured`` for an address that is not PostgreSQL's."""
         self._url = psycopg_url(url)
@@ -51,6 +55,7 @@ class Database:
         )
         self.vault = Vault(keyring)
         self.destruction_file = LogFile(log_file) if log_file else None
+        self.heads_file = HeadsFile(heads_file) if heads_file else None
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
@@ -62,10 +67,13 @@ class Database:
         with out_of_reach(self._url):
             async with self._engine.begin() as conn:
                 destruction_log.take_pending(conn)  # of a transaction that was rolled back
+                checkpoints.take_pending(conn)
                 yield conn
-                destroyed = destruction_log.take_pending(conn)
+                destroyed, checkpoint = destruction_log.take_pending(conn), checkpoints.take_pending(conn)
             if destroyed and self.destruction_file:
                 await self._write_down(self.destruction_file, destroyed)
+            if checkpoint and self.heads_file:
+                await self._write_heads(self.heads_file)
 
     async def reapply_destructions(self) -> Reapplied:
         """Destroy again what a restore has brought back; see ``destruction_log.reapply``.
@@ -82,6 +90,12 @@ class Database:
         async with self._engine.begin() as conn:
             entries = await destruction_log.read(conn, ids)
         await asyncio.to_thread(file.append, entries.values())
+
+    async def _write_heads(self, file: HeadsFile) -> None:
+        async with self._engine.begin() as conn:
+            heads = await checkpoints.unwritten(conn, file)
+        if heads:
+            await asyncio.to_thread(file.append, heads)
 
     async def dispose(self) -> None:
         """Close every connection of the pool."""

@@ -80,7 +80,7 @@ def _search_attributes() -> dict[str, str]:
 
 async def _seed(settings: Settings, url: str) -> None:
     keyring = Keyring.from_settings(settings)
-    database = Database(url, keyring, settings.destruction_log_file)
+    database = Database(url, keyring, settings.destruction_log_file, settings.audit_heads_file)
     try:
         await database.reapply_destructions()
         async with database.begin() as conn:

@@ -186,7 +186,7 @@ def _app(settings: Settings) -> FastAPI:
     keyring = Keyring.from_settings(settings)
     namespace = connection(settings)["namespace"]
     return create_app(
-        Database(settings.database(), keyring, settings.destruction_log_file),
+        Database(settings.database(), keyring, settings.destruction_log_file, settings.audit_heads_file),
         keyring,
         partial(connect, settings, keyring),
         settings.webhook_secrets,

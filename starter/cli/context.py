@@ -86,7 +86,10 @@ class Installation:
         if self.settings.database_url is None:
             hint = f"start `kaiji dev` with home {self.settings.home}, or set KAIJI_DATABASE_URL"
             raise Unreachable("database", hint)
-        return Database(self.settings.database(), self.keyring, self.settings.destruction_log_file)
+        settings = self.settings
+        return Database(
+            settings.database(), self.keyring, settings.destruction_log_file, settings.audit_heads_file
+        )
 
     async def temporal(self) -> "Client":
         """Raises `Unreachable` within seconds when the server does not answer."""

@@ -1,0 +1,134 @@
+"""Signed heads of the audit trail's Merkle log, and the file that keeps them outside the database.
+
+A head says: so many events were there at this instant, and this hash stands for them and their order. Who can
+rewrite the whole database cannot sign another, and cannot take back what the file says of a later one.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from records.encoding import joined
+from records.instants import from_microseconds, to_microseconds
+
+PublicKeys = Mapping[str, Ed25519PublicKey]
+
+_VERSION = "kaiji audit checkpoint 1"
+_BLOCK = 4096
+
+
+@dataclass(frozen=True)
+class Head:
+    """The log at a size: its ``root``, and the root of the checkpoint before, ``merkle.EMPTY`` for the first.
+
+    ``at`` counts microseconds since 1970 (UTC).
+    """
+
+    size: int
+    root: bytes
+    previous: bytes
+    at: int
+    signing_key: str
+    signature: bytes = b""
+
+    def signed_by(self, key: Ed25519PrivateKey) -> bytes:
+        """The signature of this head under a key."""
+        return key.sign(self._signed())
+
+    def unsigned_because(self, keys: PublicKeys) -> str | None:
+        """Why this signature proves nothing; None where it holds."""
+        key = keys.get(self.signing_key)
+        if key is None:
+            return "its signing key is none of ours"
+        try:
+            key.verify(self.signature, self._signed())
+        except InvalidSignature:
+            return "its signature does not hold"
+        return None
+
+    def to_document(self) -> dict[str, object]:
+        """As JSON has it: hashes and signature in hexadecimal digits, the instant as ISO 8601 in UTC."""
+        at = from_microseconds(self.at)
+        return {
+            "size": self.size,
+            "root": self.root.hex(),
+            "previous": self.previous.hex(),
+            "at": at and at.isoformat(timespec="microseconds"),
+            "signing_key": self.signing_key,
+            "signature": self.signature.hex(),
+        }
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, object]) -> Self:
+        """Raises ``ValueError``, ``KeyError`` or ``TypeError`` for what is no head."""
+        size = document["size"]
+        if not isinstance(size, int):
+            raise TypeError("size")
+        return cls(
+            size=size,
+            root=bytes.fromhex(_text(document["root"])),
+            previous=bytes.fromhex(_text(document["previous"])),
+            at=to_microseconds(datetime.fromisoformat(_text(document["at"]))),
+            signing_key=_text(document["signing_key"]),
+            signature=bytes.fromhex(_text(document["signature"])),
+        )
+
+    def _signed(self) -> bytes:
+        return joined(_VERSION, str(self.size), self.root, self.previous, str(self.at), self.signing_key)
+
+
+class HeadsFile:
+    """The heads outside the database: a line of JSON each, appended durably, by one process at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> list[Head | None] | None:
+        """The head in each line, None for a line that is none; None altogether where there is no file.
+
+        A last line without an end was being written when its process was killed: it is written again.
+        """
+        try:
+            lines = self.path.read_bytes().split(b"\n")[:-1]
+        except FileNotFoundError:
+            return None
+        return [_head(line) for line in lines]
+
+    def append(self, heads: Iterable[Head]) -> None:
+        """Write heads down; they are on the disk when this returns. What was half written goes."""
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            end = file.seek(0, os.SEEK_END)
+            start = file.seek(max(0, end - _BLOCK))
+            file.truncate(start + file.read().rfind(b"\n") + 1)
+            file.seek(0, os.SEEK_END)
+            file.write("".join(json.dumps(head.to_document()) + "\n" for head in heads).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        directory = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+def _head(line: bytes) -> Head | None:
+    try:
+        return Head.from_document(json.loads(line))
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
