@@ -6,7 +6,7 @@ from itertools import groupby
 from pydantic import BaseModel, ConfigDict
 
 from policy.pack import Pack
-from policy.rules import Requirement, Trigger
+from policy.rules import HoldingRule, HoldingTrigger, Requirement, RetentionAction, RetentionRule, Trigger
 from policy.vocabulary import Category, DocumentKind, Medium, RecordClass
 
 _MONTHS = (
@@ -15,8 +15,14 @@ _MONTHS = (
 )  # fmt: skip
 _AFTER = {
     Trigger.DELIVERY_OR_CLOSURE: "the delivery of the answer, or the end of the request",
+    Trigger.CLOSURE: "the end of the request",
     Trigger.FISCAL_YEAR_END_OF_INVOICE: "the end of the fiscal year of the invoice",
+    HoldingTrigger.CONTRACT_END: "the end of the contract",
+    HoldingTrigger.FISCAL_YEAR_END_OF_CONTRACT: "the end of the fiscal year in which the contract ended",
+    HoldingTrigger.PURPOSE_ACHIEVED: "its purpose is achieved",
+    HoldingTrigger.PURPOSE_ACHIEVED_OR_CONTRACT_END: "its purpose is achieved or the contract ends",
 }
+_DONE = {RetentionAction.DESTROY: "destroyed"}
 
 _PRINTED = {
     "never": "is never printed",
@@ -59,6 +65,7 @@ def explain(pack: Pack) -> tuple[Section, ...]:
         ),
         ("Deadlines", _deadlines(pack)),
         ("Retention", _retention(pack)),
+        ("Retention of what services hold", _holdings(pack)),
         ("Services", _services(pack)),
         ("Categories of information", _categories(pack)),
         ("Usage purposes", ((f"{p.number}. {p.text.en}", p.citation) for p in pack.usage_purposes)),
@@ -165,9 +172,25 @@ def _extension(times: int, business_days: int) -> str:
 def _retention(pack: Pack) -> _Said:
     for record_class in RecordClass:
         rule = pack.retention[record_class]
-        yield f"{rule.name.en}: destroyed {rule.period} after {_AFTER[rule.after]}.", rule.citation
-    trail = pack.audit_trail
+        yield f"{rule.name.en}: {_kept(rule)}.", rule.citation
+    trail, backup = pack.audit_trail, pack.backup
     yield f"The audit trail is kept for {trail.period} after a request has ended.", trail.citation
+    yield f"No backup is kept for longer than {backup.horizon}.", backup.citation
+
+
+def _holdings(pack: Pack) -> _Said:
+    for category in Category:
+        rules, label = pack.holdings[category], pack.categories[category].label.en
+        own = {service.code: service.name.en for service in pack.services if service.code in rules.services}
+        for code, name in own.items():
+            yield f"{label}, {name}: {_kept(rules.services[code])}.", rules.services[code].citation
+        if rules.every_service:
+            others = ", every other service" if own else ""
+            yield f"{label}{others}: {_kept(rules.every_service)}.", rules.every_service.citation
+
+
+def _kept(rule: RetentionRule | HoldingRule) -> str:
+    return f"{_DONE[rule.action]} {rule.period} after {_AFTER[rule.after]}"
 
 
 def _services(pack: Pack) -> _Said:

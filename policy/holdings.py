@@ -34,7 +34,11 @@ CustomerNumber = Annotated[str, Field(strict=True, min_length=1, max_length=50),
 
 
 class Holding(BaseModel):
-    """What one service holds of one customer, by category of information (§3)."""
+    """What one service holds of one customer, by category of information (§3).
+
+    The contract ended, or will end, on `contract_ended_on`; what a category was held for was achieved on its
+    day in `purpose_achieved_on`: from these it follows until when each category is kept (§1).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -45,7 +49,16 @@ class Holding(BaseModel):
     postal_code: Annotated[str, Field(pattern=r"^[0-9]{3}-?[0-9]{4}$")] | None = None
     address: Address | None = None
     born_on: PaperDate | None = None
+    contract_ended_on: PaperDate | None = None
     categories: Mapping[Category, Fields]
+    purpose_achieved_on: Mapping[Category, PaperDate] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _achieved_of_what_is_held(self) -> "Holding":
+        held = {category for category, fields in self.categories.items() if fields}
+        if not held.issuperset(self.purpose_achieved_on):
+            raise ValueError("purpose_achieved_on is of categories that are held")
+        return self
 
 
 class HoldingsFile(BaseModel):

@@ -21,6 +21,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from policy.pack_lines import Key, PackLines
 from policy.rules import (
     AuditTrailRule,
+    BackupHorizon,
     CapacityRules,
     CategoryRules,
     ChannelRule,
@@ -29,6 +30,7 @@ from policy.rules import (
     Duplicates,
     Fee,
     Form,
+    HoldingRules,
     KindRules,
     Operator,
     Originals,
@@ -57,6 +59,7 @@ from policy.vocabulary import (
 
 MAX_PACK_BYTES = 1024**2
 
+_FROM_CLOSURE = (Trigger.DELIVERY_OR_CLOSURE, Trigger.CLOSURE)
 _E = TypeVar("_E", bound=StrEnum)
 _Found = tuple[Key, str]
 _REASONS = {
@@ -132,7 +135,9 @@ class Pack(PackPart):
     fee: Fee
     deadlines: Deadlines
     retention: Annotated[Mapping[RecordClass, RetentionRule], _covering(RecordClass)]
+    holdings: Annotated[Mapping[Category, HoldingRules], _covering(Category)]
     audit_trail: AuditTrailRule
+    backup: BackupHorizon
     contact_points: tuple[ContactPoint, ...] = Field(min_length=1)
     shareholder_register_administrator: RegisterAdministrator
     usage_purposes: tuple[UsagePurpose, ...] = Field(min_length=1)
@@ -169,7 +174,12 @@ class Pack(PackPart):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        found = [*self._listed_twice(), *self._unknown_purposes(), *self._expiring_in_grace()]
+        found = [
+            *self._listed_twice(),
+            *self._unknown_purposes(),
+            *self._expiring_in_grace(),
+            *self._holdings_without_rule(),
+        ]
         if not any(channel.accepted for channel in self.channels.values()):
             found.append((("channels",), "none is accepted"))
         if found:
@@ -207,9 +217,19 @@ class Pack(PackPart):
         """What a request that lapsed can be reopened with must still be there (deadlines.grace)."""
         grace = self.deadlines.grace.days
         for record_class, rule in self.retention.items():
-            if rule.after is Trigger.DELIVERY_OR_CLOSURE and rule.period.shortest_in_days <= grace:
+            if rule.after in _FROM_CLOSURE and rule.period.shortest_in_days <= grace:
                 reason = f"a lapsed request may be reopened for longer (deadlines.grace: {grace} days)"
                 yield ("retention", record_class, "period"), reason
+
+    def _holdings_without_rule(self) -> Iterator[_Found]:
+        """Of what each service holds it must be said how long, and of no other."""
+        known = [service.code for service in self.services]
+        for category, rules in self.holdings.items():
+            if missing := [code for code in known if rules.of(code) is None]:
+                yield ("holdings", category), f"no rule for: {', '.join(missing)}"
+            for code in rules.services:
+                if code not in known:
+                    yield ("holdings", category, "services", code), f"a service that is not listed: {code}"
 
 
 def _twice(named: Iterable[tuple[Key, object]]) -> Iterator[_Found]:

@@ -1,13 +1,20 @@
-"""When each class of a closed request's records is destroyed (§1, Period of Retention)."""
+"""When what is kept is destroyed (§1, Period of Retention).
 
+A request's records are destroyed class by class after it has closed, what a service holds of a customer
+category by category.
+"""
+
+from collections.abc import Mapping
 from datetime import date, timedelta
+from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict
 
 from policy.calendar import end_of_fiscal_year
-from policy.deadlines import Terms
-from policy.rules import Trigger
-from policy.vocabulary import RecordClass
+from policy.deadlines import RetentionTerm, Terms
+from policy.pack import Pack
+from policy.rules import HoldingRule, HoldingTrigger, RetentionRule, Trigger
+from policy.vocabulary import Category, RecordClass
 
 
 class Expiry(BaseModel):
@@ -16,6 +23,16 @@ class Expiry(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     record_class: RecordClass
+    on: date
+    rule: str
+    clause: str
+
+
+class HoldingExpiry(BaseModel):
+    """From the first moment of `on` in Tokyo a category is destroyed, under this rule and clause."""
+
+    model_config = ConfigDict(frozen=True)
+
     on: date
     rule: str
     clause: str
@@ -34,6 +51,8 @@ def expiries(
     for term in terms.retention:
         if term.after is Trigger.DELIVERY_OR_CLOSURE:
             begun = delivered_on or closed_on
+        elif term.after is Trigger.CLOSURE:
+            begun = closed_on
         elif invoiced_on is not None:
             begun = end_of_fiscal_year(invoiced_on, terms.fiscal_year_last_month) + timedelta(days=1)
         else:
@@ -42,11 +61,44 @@ def expiries(
             Expiry(
                 record_class=term.record_class,
                 on=term.period.after(begun),
-                rule=f"{term.period} after {_SAID[term.after]}",
+                rule=said(term),
                 clause=term.clause,
             )
         )
     return tuple(sorted(found, key=lambda expiry: (expiry.on, expiry.record_class)))
+
+
+def holding_expiry(
+    pack: Pack,
+    service: str,
+    category: Category,
+    *,
+    contract_ended_on: date | None,
+    purpose_achieved_on: date | None,
+) -> HoldingExpiry | None:
+    """When a category that a service holds of a customer expires.
+
+    None while nothing has begun its period, and for a service of which the pack does not speak. A period
+    after a fiscal year begins on the first day of the next, so that whole years are kept.
+    """
+    rule = pack.holdings[category].of(service)
+    if rule is None:
+        return None
+    known = {
+        HoldingTrigger.PURPOSE_ACHIEVED: (purpose_achieved_on,),
+        HoldingTrigger.PURPOSE_ACHIEVED_OR_CONTRACT_END: (purpose_achieved_on, contract_ended_on),
+    }.get(rule.after, (contract_ended_on,))
+    begun = min((day for day in known if day is not None), default=None)
+    if begun is None:
+        return None
+    if rule.after is HoldingTrigger.FISCAL_YEAR_END_OF_CONTRACT:
+        begun = end_of_fiscal_year(begun, pack.operator.fiscal_year.last_month) + timedelta(days=1)
+    return HoldingExpiry(on=rule.period.after(begun), rule=said(rule), clause=rule.citation)
+
+
+def said(rule: RetentionRule | RetentionTerm | HoldingRule) -> str:
+    """A rule in a few words, as certificates have it: period and trigger."""
+    return f"{rule.period} after {SAID[rule.after]}"
 
 
 def payments_expired_before(terms: Terms, on: date) -> date:
@@ -60,7 +112,15 @@ def payments_expired_before(terms: Terms, on: date) -> date:
     return begun
 
 
-_SAID = {
-    Trigger.DELIVERY_OR_CLOSURE: "delivery or closure",
-    Trigger.FISCAL_YEAR_END_OF_INVOICE: "the end of the fiscal year of the invoice",
-}
+SAID: Mapping[Trigger | HoldingTrigger, str] = MappingProxyType(
+    {
+        Trigger.DELIVERY_OR_CLOSURE: "delivery or closure",
+        Trigger.CLOSURE: "closure",
+        Trigger.FISCAL_YEAR_END_OF_INVOICE: "the end of the fiscal year of the invoice",
+        HoldingTrigger.CONTRACT_END: "the end of the contract",
+        HoldingTrigger.FISCAL_YEAR_END_OF_CONTRACT: "the end of the fiscal year in which the contract ended",
+        HoldingTrigger.PURPOSE_ACHIEVED: "the purpose was achieved",
+        HoldingTrigger.PURPOSE_ACHIEVED_OR_CONTRACT_END: "the purpose was achieved or the contract ended",
+    }
+)
+"""What begins a period, in words."""

@@ -4,6 +4,7 @@ Every rule cites the clause it rests on or is marked as an operator default: wha
 and the operator decided. `policy.pack` puts them together.
 """
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal, Self
@@ -329,18 +330,64 @@ class Deadlines(PackPart):
 
 
 class Trigger(StrEnum):
-    """From when on a record is kept for its period."""
+    """From when on a class of a request's records is kept for its period."""
 
     DELIVERY_OR_CLOSURE = "delivery_or_closure"
+    CLOSURE = "closure"
     FISCAL_YEAR_END_OF_INVOICE = "fiscal_year_end_of_invoice"
 
 
+class HoldingTrigger(StrEnum):
+    """From when on what a service holds of a customer is kept for its period.
+
+    `purpose_achieved_or_contract_end`: whichever of both comes first; what a service no longer needs goes at
+    the latest with the contract.
+    """
+
+    CONTRACT_END = "contract_end"
+    FISCAL_YEAR_END_OF_CONTRACT = "fiscal_year_end_of_contract"
+    PURPOSE_ACHIEVED = "purpose_achieved"
+    PURPOSE_ACHIEVED_OR_CONTRACT_END = "purpose_achieved_or_contract_end"
+
+
+class RetentionAction(StrEnum):
+    """What is done once a period is over."""
+
+    DESTROY = "destroy"
+
+
 class RetentionRule(Rule):
-    """How long a class of records is kept, and from when on."""
+    """How long a class of a request's records is kept, from when on, and what is done then."""
 
     name: Text
     after: Trigger
     period: Period
+    action: RetentionAction
+
+
+class HoldingRule(Rule):
+    """How long a service keeps a category of information, from when on, and what is done then."""
+
+    after: HoldingTrigger
+    period: Period
+    action: RetentionAction
+
+
+class HoldingRules(PackPart):
+    """The rule of a category for each service: its own, else that of every service."""
+
+    every_service: HoldingRule | None = None
+    services: Mapping[PlainCode, HoldingRule] = Field(default_factory=dict)
+
+    def of(self, service: str) -> HoldingRule | None:
+        """The rule for this service; None where nothing is said about it."""
+        return self.services.get(service, self.every_service)
+
+
+class BackupHorizon(Rule):
+    """How long a backup is kept at most, of whatever it is one."""
+
+    horizon: Period
 
 
 class AuditTrailRule(Rule):

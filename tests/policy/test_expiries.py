@@ -7,6 +7,7 @@ import pytest
 from policy.deadlines import Terms
 from policy.pack import Pack
 from policy.retention import expiries
+from policy.rules import Trigger
 from policy.vocabulary import RecordClass
 
 
@@ -43,6 +44,19 @@ def test_after_closure_where_nothing_was_delivered_or_invoiced(pack: Pack) -> No
 )
 def test_payment_records_are_kept_seven_whole_years(pack: Pack, invoiced_on: date, expires_on: date) -> None:
     assert ("payment_records", expires_on) in dates(pack, None, invoiced_on)
+
+
+def test_a_period_may_run_from_closure_whatever_was_delivered(pack: Pack) -> None:
+    rule = pack.retention[RecordClass.REQUEST_FILE].model_copy(update={"after": Trigger.CLOSURE})
+    other = pack.model_copy(update={"retention": {**pack.retention, RecordClass.REQUEST_FILE: rule}})
+    found = {
+        e.record_class: e
+        for e in expiries(
+            Terms.of(other), delivered_on=date(2018, 12, 1), closed_on=date(2018, 12, 10), invoiced_on=None
+        )
+    }
+    assert found[RecordClass.REQUEST_FILE].on == date(2021, 12, 10)
+    assert found[RecordClass.REQUEST_FILE].rule == "3 years after closure"
 
 
 def test_each_says_its_rule(pack: Pack) -> None:

@@ -46,6 +46,7 @@ def test_the_subjects_in_order(pack: Pack) -> None:
         "Documents: statutory representative",
         "Deadlines",
         "Retention",
+        "Retention of what services hold",
         "Services",
         "Categories of information",
         "Usage purposes",

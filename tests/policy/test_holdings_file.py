@@ -1,4 +1,5 @@
 import json
+from datetime import date
 
 import pytest
 
@@ -53,6 +54,12 @@ def test_values_come_back_with_their_type(value: object) -> None:
         {"categories": {"usage": {"field": "nul\u0000"}}},
         {"categories": {"usage": {"花子": "x"}}},
         {"花子": "x"},
+        {"contract_ended_on": "2018-13-01"},
+        {"contract_ended_on": 20181001},
+        {"purpose_achieved_on": "2018-10-01"},
+        {"purpose_achieved_on": {"secrets": "2018-10-01"}},
+        {"purpose_achieved_on": {"contract": "2018-10-01"}},  # of which nothing is held
+        {"purpose_achieved_on": {"usage": "2018-10-01"}, "categories": {"usage": {}}},
     ],
 )
 def test_malformed_holdings_are_refused_without_repeating_them(changes: dict[str, object]) -> None:
@@ -61,6 +68,15 @@ def test_malformed_holdings_are_refused_without_repeating_them(changes: dict[str
     assert caught.value.code is Code.MALFORMED
     assert "花子" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_what_begins_a_period_is_read() -> None:
+    days = {"contract_ended_on": "2099-12-31", "purpose_achieved_on": {"usage": "2018-10-01"}}
+    (holding,) = parse(HOLDING | days).holdings
+    assert holding.contract_ended_on == date(2099, 12, 31)  # a contract whose end is known already
+    assert holding.purpose_achieved_on == {Category.USAGE: date(2018, 10, 1)}
+    (undated,) = parse(HOLDING).holdings
+    assert (undated.contract_ended_on, undated.purpose_achieved_on) == (None, {})
 
 
 def test_a_customer_stands_once_per_service() -> None:

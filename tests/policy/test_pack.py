@@ -98,6 +98,20 @@ def test_retention(pack: Pack) -> None:
         "payment_records": "7 years",
     }
     assert str(pack.audit_trail.period) == "10 years"
+    assert (str(pack.backup.horizon), pack.backup.citation) == ("35 days", "operator default")
+
+
+def test_the_most_specific_rule_of_holdings_wins(pack: Pack) -> None:
+    own, general = (pack.holdings[Category.USAGE].of(code) for code in ("sample-hosting", "gmo-appscloud"))
+    assert own is not None
+    assert general is not None
+    assert (str(own.period), str(general.period)) == ("6 months", "1 year")
+    assert pack.holdings[Category.USAGE].of("unknown") is general
+    for category in Category:
+        for service in pack.services:
+            rule = pack.holdings[category].of(service.code)
+            assert rule is not None
+            assert rule.citation == "operator default"
 
 
 def test_samples_say_so(pack: Pack) -> None:
@@ -194,6 +208,29 @@ BROKEN = [
     (_without("capacities", "proxy"), "capacities", "proxy"),
     (_without("retention", "request_file"), "retention", "request_file"),
     (_without("categories", "usage"), "categories", "usage"),
+    (_without("backup"), "backup", "required"),
+    (_without("retention", "request_file", "action"), "retention.request_file.action", "required"),
+    (_with("archive", "retention", "request_file", "action"), "retention.request_file.action", "'destroy'"),
+    (_without("holdings", "contract"), "holdings", "nothing said about: contract"),
+    (
+        _without("holdings", "contract", "every_service"),
+        "holdings.contract",
+        "for: gmo-appscloud, sample-host",
+    ),
+    (_without("holdings", "usage", "every_service"), "holdings.usage", "no rule for: gmo-appscloud"),
+    (
+        _with("delivery_or_closure", "holdings", "usage", "every_service", "after"),
+        "holdings.usage.every_service.after",
+        "'contract_end'",
+    ),
+    (
+        _with(
+            {"after": "contract_end", "period": {"days": 1}, "action": "destroy", "operator_default": True},
+            *("holdings", "usage", "services", "lunch"),
+        ),
+        "holdings.usage.services.lunch",
+        "not listed: lunch",
+    ),
     (_with({}, "channels", "pigeon"), "channels.pigeon.[key]", "certified_mail"),
     (_with(False, "channels", "certified_mail", "accepted"), "channels", "none is accepted"),
     (_with([], "services"), "services", "at least 1"),
@@ -219,6 +256,14 @@ BROKEN = [
     (
         _with({"days": 14}, "retention", "response_content", "period"),
         "retention.response_content.period",
+        "(deadlines.grace: 14 days)",
+    ),
+    (
+        _with(
+            {**table()["retention"]["request_file"], "after": "closure", "period": {"days": 14}},
+            *("retention", "request_file"),
+        ),
+        "retention.request_file.period",
         "(deadlines.grace: 14 days)",
     ),
     (_with({}, "retention", "request_file", "period"), "retention.request_file.period", "in days, in months"),

@@ -142,9 +142,11 @@ def test_all_that_does_not_fit_together_is_told_at_once() -> None:
     assert [problem.key for problem in refused.value.problems] == [
         "services.1.code",
         "retention.identity_documents.period",
+        "holdings.usage.services.sample-hosting",
         "categories.identification.usage_purposes.numbers",
     ]
-    for problem, said in zip(refused.value.problems, ("code", "period", "usage_purposes"), strict=True):
+    lines = ("code", "period", "[holdings.usage.services", "usage_purposes")
+    for problem, said in zip(refused.value.problems, lines, strict=True):
         assert text.splitlines()[(problem.line or 0) - 1].startswith(said)
 
 
