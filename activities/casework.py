@@ -25,7 +25,7 @@ from policy.assessment import assess, proven_elsewhere, unprintable_name
 from policy.deadlines import Terms
 from policy.refusals import Code, Refusal
 from policy.registry import pack as pack_of
-from policy.retention import expiries
+from policy.retention import expiries as reckon
 from policy.roles import Act, may
 from policy.vocabulary import ANSWERS, CustodyEvent, DocumentKind, LetterKind, MailEvent
 from records import (
@@ -34,6 +34,7 @@ from records import (
     documents,
     duplicates,
     envelopes,
+    expiries,
     holds,
     letters,
     notes,
@@ -220,6 +221,7 @@ class CaseActivities:
             await _sealed(conn, order, Act.REOPEN, order.note_id)
             await retention.check_complete(conn, order.request_id)
             await requests.reopen(conn, order.request_id)
+            await expiries.clear(conn, order.request_id)
             await _audited(conn, order, Act.REOPEN.value, number=order.number, note=order.note_id)
 
     @activity.defn
@@ -299,17 +301,17 @@ class CaseActivities:
 
     @activity.defn
     async def close_request(self, order: CloseOrder) -> Closed:
-        """Close a request and reckon when its record classes expire (§1, Period of Retention)."""
+        """Close a request, and put down when its record classes expire (§1, Period of Retention)."""
+        found = reckon(
+            order.terms,
+            delivered_on=order.delivered_on,
+            closed_on=order.on,
+            invoiced_on=order.invoiced_on,
+        )
         async with self._database.begin() as conn:
             await requests.close(conn, order.request_id, order.outcome, order.on, order.number)
-        return Closed(
-            expiries=expiries(
-                order.terms,
-                delivered_on=order.delivered_on,
-                closed_on=order.on,
-                invoiced_on=order.invoiced_on,
-            )
-        )
+            await expiries.write(conn, order.request_id, found, order.terms.pack_version)
+        return Closed(expiries=found)
 
 
 async def _audited(

@@ -15,7 +15,7 @@ from policy.refusals import Code, Refusal
 from policy.registry import pack
 from policy.retention import payments_expired_before
 from policy.vocabulary import RecordClass
-from records import audit, certificates, documents, holds, requests
+from records import audit, certificates, documents, expiries, holds, requests
 from records.certificates import Certificate
 from records.deposits import case_id, is_live, same_deposit
 from records.tables import (
@@ -95,6 +95,7 @@ async def destroy_class(
         key_ids += destruction.key_ids
         for label, count in destruction.counts.items():
             counts[label] = counts.get(label, 0) + count
+    await expiries.gone(conn, request_id, record_class)
     return await certificates.issue(
         conn,
         request_id=request_id,

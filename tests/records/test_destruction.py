@@ -350,6 +350,9 @@ async def test_what_is_due_counts_from_delivery_and_shows_holds(
         )
         await letters.mark(conn, letter_id, event=MailEvent.DELIVERED, on=date(2018, 11, 20))
         await requests.close(conn, request_id, Outcome.GRANTED, date(2018, 11, 20))
+        assert await expiries.due(conn, ON) == []  # nothing is put down yet
+        assert await expiries.write_missing(conn, 10) == 1
+        assert await expiries.write_missing(conn, 10) == 0
         assert await expiries.delivered_on(conn, request_id) == date(2018, 11, 20)
         assert await expiries.due(conn, date(2018, 12, 19)) == []
         (due,) = await expiries.due(conn, ON)
