@@ -1,22 +1,22 @@
 """The audit trail: who did what, when, in a chain per case that shows any change afterwards.
 
-Each event carries the digest of the one before it, so that an event changed, removed or moved breaks the
-chain from there. The table refuses UPDATE, DELETE and TRUNCATE by a trigger. A detail holds ids, words of the
+The table refuses UPDATE, DELETE and TRUNCATE by a trigger. A detail holds ids, words of the
 vocabulary, dates and amounts, never personal data: the trail outlives the request by years.
 """
 
-import hashlib
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from pydantic import JsonValue
-from sqlalchemy import Row, Select, exists, false, func, insert, select
+from sqlalchemy import Row, Select, Text, cast, exists, false, func, insert, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from records.arrays import any_of
-from records.encoding import canonical_json, joined
+from records.chains import GENESIS, START, Stored, digest_of, fault
+from records.instants import seconds, to_microseconds, whole_microseconds
 from records.locks import lock, lock_all
 from records.tables import audit, certificates, requests
 
@@ -25,12 +25,6 @@ Detail = Mapping[str, Scalar | Sequence[Scalar]]
 
 AUTOMATIC = "kaiji"
 """The actor of what no person did; nobody in the staff register has this id."""
-
-GENESIS = bytes(32)
-"""What stands for the previous digest in a case's first event."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_VERSION = "kaiji audit 1"
 
 
 @dataclass(frozen=True)
@@ -70,7 +64,7 @@ class Broken:
 
 @dataclass(frozen=True)
 class Verification:
-    """What ``verify`` read, and what it found broken."""
+    """How many chains and events were read, and what was found broken."""
 
     cases: int
     events: int
@@ -100,7 +94,7 @@ async def append(
         return False
     seq, previous = (state.seq + 1, state.digest) if state.seq else (1, GENESIS)
     instant = _utc(at or state.now)
-    digest = _digest(case_id, seq, instant, actor, act, checked, key, previous)
+    digest = digest_of(case_id, seq, to_microseconds(instant), actor, act, checked, key, previous)
     await conn.execute(
         insert(audit).values(
             case_id=case_id,
@@ -151,7 +145,16 @@ async def append_many(
             known.add((entry.case_id, entry.key))
         seq, previous = heads.get(entry.case_id, (0, GENESIS))
         detail = _checked(entry.detail)
-        digest = _digest(entry.case_id, seq + 1, now, entry.actor, entry.act, detail, entry.key, previous)
+        digest = digest_of(
+            entry.case_id,
+            seq + 1,
+            to_microseconds(now),
+            entry.actor,
+            entry.act,
+            detail,
+            entry.key,
+            previous,
+        )
         heads[entry.case_id] = (seq + 1, digest)
         rows.append(
             {
@@ -203,40 +206,58 @@ async def head(conn: AsyncConnection, case_id: str) -> bytes:
 async def verify(conn: AsyncConnection, case_id: str | None = None) -> Verification:
     """Recompute the chain of a case, or of all; constant memory however many there are.
 
-    A chain alone does not show that its end was cut off. Two things outside it do: a request has at least the
-    event of its opening, and a certificate names the digest that the event of the destruction follows.
+    A chain alone does not show that its end was cut off: ``records.trail`` looks at everything that does.
     """
-    wanted = select(audit).order_by(audit.c.case_id, audit.c.seq)
+    wanted = as_stored().order_by(audit.c.case_id, audit.c.seq)
     if case_id is not None:
         wanted = wanted.where(audit.c.case_id == case_id)
     cases = count = 0
     broken: list[Broken] = []
-    before: Row[tuple[object, ...]] | None = None
+    before: Stored | None = None
     async with conn.stream(wanted.execution_options(yield_per=500)) as rows:
         async for row in rows:
-            if before is None or before.case_id != row.case_id:
+            event = stored(row)
+            if before is None or before.case_id != event.case_id:
                 cases += 1
-                expected, previous = 1, GENESIS
+                after = START
             else:
-                expected, previous = before.seq + 1, before.digest
-            if why := _fault(row, expected, previous):
-                broken.append(Broken(row.case_id, row.seq, why))
-            before = row
+                after = before.link
+            if why := fault(event, after):
+                broken.append(Broken(event.case_id, event.seq, why))
+            before = event
             count += 1
-    broken += await _cut_off(conn, case_id)
+    broken += await cut_off(conn, case_id)
     return Verification(cases, count, tuple(broken))
 
 
-def _fault(row: Row[tuple[object, ...]], expected: int, previous: bytes) -> str | None:
-    if row.seq != expected:
-        return f"event {expected} is missing"
-    if row.previous != previous:
-        return "does not follow the event before it"
-    recomputed = _digest(row.case_id, row.seq, row.at, row.actor, row.act, row.detail, row.key, row.previous)
-    return None if recomputed == row.digest else "was altered"
+def as_stored() -> Select[tuple[object, ...]]:
+    """Every event in a form that can be read whatever was made of it; see ``stored``."""
+    plain = [column for column in audit.c if column.name not in ("at", "detail")]
+    return select(*plain, seconds(audit.c.at).label("at"), cast(audit.c.detail, Text).label("detail"))
 
 
-async def _cut_off(conn: AsyncConnection, case_id: str | None) -> list[Broken]:
+def stored(row: Row[tuple[object, ...]]) -> Stored:
+    """An event of ``as_stored``."""
+    try:
+        detail: JsonValue = json.loads(row.detail)
+    except (ValueError, RecursionError):
+        detail = None
+    return Stored(
+        case_id=row.case_id,
+        seq=row.seq,
+        at=whole_microseconds(row.at),
+        actor=row.actor,
+        act=row.act,
+        detail=detail,
+        key=row.key,
+        previous=row.previous,
+        digest=row.digest,
+    )
+
+
+async def cut_off(conn: AsyncConnection, case_id: str | None = None) -> list[Broken]:
+    """Chains that cannot be whole, by what is known outside them: a request has at least the event of its
+    opening, and a certificate names the digest that the event of the destruction follows."""
     unopened = select(requests.c.id.label("case_id")).where(~exists().where(audit.c.case_id == requests.c.id))
     unwitnessed = select(certificates.c.case_id, certificates.c.record_class).where(
         ~exists().where(
@@ -294,29 +315,3 @@ def _is_scalar(value: object) -> bool:
     if isinstance(value, str):
         return "\0" not in value
     return value is None or isinstance(value, int)
-
-
-def _digest(
-    case_id: str,
-    seq: int,
-    at: datetime,
-    actor: str,
-    act: str,
-    detail: Mapping[str, JsonValue],
-    key: str | None,
-    previous: bytes,
-) -> bytes:
-    microseconds = (at - _EPOCH) // timedelta(microseconds=1)
-    return hashlib.sha256(
-        joined(
-            _VERSION,
-            case_id,
-            str(seq),
-            str(microseconds),
-            actor,
-            act,
-            canonical_json(dict(detail)),
-            canonical_json(key),
-            previous,
-        )
-    ).digest()

@@ -35,9 +35,18 @@ class Checkpoint(Head):
     frontier: tuple[bytes, ...] = ()
 
 
-def leaf_of(case_id: str, seq: int, digest: bytes) -> bytes:
-    """The hash by which an event stands in the log."""
-    return merkle.leaf_hash(joined(_LEAF_VERSION, case_id, str(seq), digest))
+@dataclass(frozen=True)
+class Leaf:
+    """An event in the log, by its name and digest."""
+
+    position: int
+    case_id: str
+    seq: int
+    digest: bytes
+
+    def hash(self) -> bytes:
+        """What the tree is grown by."""
+        return merkle.leaf_hash(joined(_LEAF_VERSION, self.case_id, str(self.seq), self.digest))
 
 
 async def take(conn: AsyncConnection, keyring: Keyring) -> Checkpoint | None:
@@ -56,7 +65,7 @@ async def take(conn: AsyncConnection, keyring: Keyring) -> Checkpoint | None:
     size = tree.size
     await _assign(conn, size)
     async for leaf in leaves(conn, size):
-        tree.append(leaf_of(leaf.case_id, leaf.seq, leaf.digest))
+        tree.append(leaf.hash())
     if tree.size == size:
         return None
     key_id, key = keyring.signing_key()
@@ -79,12 +88,14 @@ async def stored(conn: AsyncConnection) -> list[Checkpoint]:
     return [_checkpoint(row) for row in await conn.execute(_query().order_by(audit_checkpoints.c.size))]
 
 
-async def leaves(conn: AsyncConnection, start: int = 0) -> AsyncIterator[Row[tuple[int, str, int, bytes]]]:
-    """The leaves of the log from a position on, in its order; a few at a time are in memory."""
-    wanted = select(audit_leaves).where(audit_leaves.c.position >= start).order_by(audit_leaves.c.position)
+async def leaves(conn: AsyncConnection, start: int | None = None) -> AsyncIterator[Leaf]:
+    """The leaves of the log, or those from a position on, in its order; few at a time are in memory."""
+    wanted = select(audit_leaves).order_by(audit_leaves.c.position)
+    if start is not None:
+        wanted = wanted.where(audit_leaves.c.position >= start)
     async with conn.stream(wanted.execution_options(yield_per=PAGE)) as rows:
         async for row in rows:
-            yield row
+            yield Leaf(row.position, row.case_id, row.seq, row.digest)
 
 
 def take_pending(conn: AsyncConnection) -> bool:
@@ -94,7 +105,7 @@ def take_pending(conn: AsyncConnection) -> bool:
 
 
 async def unwritten(conn: AsyncConnection, file: HeadsFile) -> list[Head]:
-    """What the file lacks of the database's checkpoints; also those whose process was killed before it wrote."""
+    """What the file lacks of the checkpoints: also one whose process was killed before it wrote it down."""
     written = {head.signature for head in file.read() or [] if head}
     return [each for each in await stored(conn) if each.signature not in written]
 

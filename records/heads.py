@@ -111,7 +111,7 @@ class HeadsFile:
             start = file.seek(max(0, end - _BLOCK))
             file.truncate(start + file.read().rfind(b"\n") + 1)
             file.seek(0, os.SEEK_END)
-            file.write("".join(json.dumps(head.to_document()) + "\n" for head in heads).encode())
+            file.write(b"".join(_line(head) + b"\n" for head in heads))
             file.flush()
             os.fsync(file.fileno())
         directory = os.open(self.path.parent, os.O_RDONLY)
@@ -121,11 +121,16 @@ class HeadsFile:
             os.close(directory)
 
 
+def _line(head: Head) -> bytes:
+    return json.dumps(head.to_document()).encode()
+
+
 def _head(line: bytes) -> Head | None:
     try:
-        return Head.from_document(json.loads(line))
+        head = Head.from_document(json.loads(line))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
+    return head if _line(head) == line else None
 
 
 def _text(value: object) -> str:

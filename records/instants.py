@@ -1,4 +1,4 @@
-"""Instants as whole microseconds since 1970 (UTC): what is digested and signed is a number, not its notation."""
+"""Instants as whole microseconds since 1970 (UTC): a number is digested and signed, not how it is written."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
