@@ -8,9 +8,11 @@ Marks that a request left on a person (`records.marks`) stay when the content is
 deleted is held back until the answer is posted, and found by nobody meanwhile.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
+from types import MappingProxyType
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel, ConfigDict
@@ -20,10 +22,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from policy.envelope import Address, Name, PaperDate, Party
 from policy.holdings import Fields, Holding, HoldingsFile
 from policy.refusals import Code, Refusal
+from policy.registry import pack_in_force
 from policy.vocabulary import Category, ChangeAction
-from records import audit, marks
+from records import audit, holding_terms, marks
 from records.encoding import joined
 from records.folding import fold
+from records.holding_terms import Term
 from records.locks import lock
 from records.tables import holding_changes, holding_subjects, holdings
 from records.vault import Destroyed, Vault
@@ -53,8 +57,13 @@ class Person(BaseModel):
 
 
 class Shown(Holding):
-    """What a service holds of a customer, and the marks on it; recipients by the pack's code."""
+    """What a service holds of a customer, until when, and the marks on it; recipients by the pack's code.
 
+    From the first moment of its day in ``kept_until`` a category is destroyed; None while nothing has begun
+    its period.
+    """
+
+    kept_until: Mapping[Category, date | None]
     use_stopped_on: date | None
     provisions_stopped: Mapping[str, date]
 
@@ -69,41 +78,58 @@ class _Contents(BaseModel):
 class ImportResult:
     """How many customers of services an import added, replaced, found unchanged, and kept as they are because
     the answer to a request that changed them is not posted yet.
+
+    Of ``redated`` ones only days changed from which periods run; ``expired`` ones were not taken in, nor
+    ``left_out`` categories of others, because their period was over.
     """
 
-    added: int
-    replaced: int
-    unchanged: int
+    added: int = 0
+    replaced: int = 0
+    unchanged: int = 0
     kept: int = 0
+    redated: int = 0
+    expired: int = 0
+    left_out: int = 0
 
 
 async def import_file(
-    conn: AsyncConnection, vault: Vault, keyring: Keyring, file: HoldingsFile, by: str
+    conn: AsyncConnection, vault: Vault, keyring: Keyring, file: HoldingsFile, by: str, *, on: date
 ) -> ImportResult:
     """Bring the register to what the file says of its customers; others stay. Audited with the counts.
 
     A customer is known by service and customer number. What is replaced is sealed anew under a new key, so
     that the old content is destroyed; marks stay. Importing the same file again changes nothing.
+
+    Until when each category is kept is reckoned by the pack in force ``on`` that day in Tokyo. What has
+    expired by then is not taken in, so that no old file brings back what was destroyed; what is still here of
+    it stays for the sweep.
     """
     await lock_register(conn)
+    pack = pack_in_force(on)
     unsettled = await _unsettled(conn)
-    added = replaced = unchanged = kept = 0
+    done: Counter[str] = Counter()
     for holding in file.holdings:
         subject_id = await _subject(conn, keyring, holding.service, holding.customer_number)
+        if subject_id in unsettled:
+            done["kept"] += 1
+            continue
+        terms = holding_terms.of_holding(pack, holding)
+        here = set() if subject_id is None else set(await holding_terms.read(conn, subject_id))
+        told = _non_empty(holding.categories)
+        taken = {c: fields for c, fields in told.items() if c in here or not terms[c].has_expired(on)}
+        if subject_id is None and told and not taken:
+            done["expired"] += 1
+            continue
+        done["left_out"] += len(told) - len(taken)
+        holding = holding.model_copy(update={"categories": taken})
         if subject_id is None:
-            await _add(conn, vault, keyring, holding)
-            added += 1
-        elif subject_id in unsettled:
-            kept += 1
-        elif await _read(conn, vault, subject_id) == (_person(holding), _non_empty(holding.categories)):
-            unchanged += 1
+            await _add(conn, vault, keyring, holding, terms)
+            done["added"] += 1
         else:
-            person = _person(holding)
-            indexes = _indexes(keyring, holding.service, person)
-            await _replace(conn, vault, subject_id, person, holding.categories, indexes)
-            replaced += 1
-    result = ImportResult(added, replaced, unchanged, kept)
-    await audit.append(conn, CASE, actor=by, act="holdings_imported", detail=asdict(result))
+            done[await _update(conn, vault, keyring, subject_id, holding, terms)] += 1
+    result = ImportResult(**done)
+    detail: audit.Detail = {**asdict(result), "on": on.isoformat(), "pack_version": pack.version}
+    await audit.append(conn, CASE, actor=by, act="holdings_imported", detail=detail)
     return result
 
 
@@ -170,9 +196,14 @@ async def show(
         raise Refusal(Code.NOT_FOUND, f"this service {message}, for good once the answer is posted")
     person, categories = await _read(conn, vault, subject_id)
     await audit.append(conn, _case(subject_id), actor=by, act="holding_shown", detail={"service": service})
+    terms = await holding_terms.read(conn, subject_id)
+    achieved = {category: terms[category].purpose_achieved_on for category in categories}
     return Shown(
         service=service,
+        contract_ended_on=await holding_terms.contract_ended_on(conn, subject_id),
         categories=categories,
+        purpose_achieved_on={category: day for category, day in achieved.items() if day is not None},
+        kept_until={category: terms[category].expires_on for category in categories},
         use_stopped_on=await marks.marked_on(conn, subject_id, ChangeAction.CEASE_USE),
         provisions_stopped=await marks.stops(conn, subject_id),
         **dict(person),
@@ -198,9 +229,11 @@ async def rewrite(
 ) -> None:
     """Seal what is held of a person anew, under a new key: what was held before is destroyed, marks stay.
 
+    Each category is kept as long as before; until when one that is new is kept, the next sweep reckons.
     Raises ``Destroyed``, ``Tampered``.
     """
-    await _replace(conn, vault, subject_id, await _read_person(conn, vault, subject_id), categories)
+    person, terms = await _read_person(conn, vault, subject_id), await holding_terms.read(conn, subject_id)
+    await _replace(conn, vault, subject_id, person, categories, terms)
 
 
 async def destroy(conn: AsyncConnection, vault: Vault, subject_id: UUID) -> None:
@@ -220,10 +253,34 @@ async def _unsettled(conn: AsyncConnection) -> frozenset[UUID]:
     return frozenset((await conn.scalars(applied)).all())
 
 
-async def _add(conn: AsyncConnection, vault: Vault, keyring: Keyring, holding: Holding) -> None:
-    subject_id, person = uuid4(), _person(holding)
-    row = {"id": subject_id, "service": holding.service, **_indexes(keyring, holding.service, person)}
-    await _write(conn, vault, row, person, holding.categories)
+async def _add(
+    conn: AsyncConnection,
+    vault: Vault,
+    keyring: Keyring,
+    holding: Holding,
+    terms: Mapping[Category, Term],
+) -> None:
+    person = _person(holding)
+    row = {"id": uuid4(), "service": holding.service, **_told_columns(keyring, holding, person)}
+    await _write(conn, vault, row, person, holding.categories, terms)
+
+
+async def _update(
+    conn: AsyncConnection,
+    vault: Vault,
+    keyring: Keyring,
+    subject_id: UUID,
+    holding: Holding,
+    terms: Mapping[Category, Term],
+) -> str:
+    """Bring a customer to what is told of them; answers what that took, as `ImportResult` calls it."""
+    person = _person(holding)
+    if await _read(conn, vault, subject_id) == (person, holding.categories):
+        new = await holding_terms.redate(conn, subject_id, holding.contract_ended_on, terms)
+        return "redated" if new else "unchanged"
+    columns = _told_columns(keyring, holding, person)
+    await _replace(conn, vault, subject_id, person, holding.categories, terms, columns)
+    return "replaced"
 
 
 async def _replace(
@@ -232,13 +289,14 @@ async def _replace(
     subject_id: UUID,
     person: Person,
     categories: Mapping[Category, Fields],
-    indexes: Mapping[str, str] | None = None,
+    terms: Mapping[Category, Term],
+    columns: Mapping[str, object] = MappingProxyType({}),
 ) -> None:
     """Destroy what was held, and its row with it, and write both anew."""
     row = (await conn.execute(select(*_KEPT).where(holding_subjects.c.id == subject_id))).one()
     stops = await marks.stops(conn, subject_id)
     await vault.destroy(conn, _case(subject_id), RECORD_CLASS, rule="replaced by what is held now")
-    await _write(conn, vault, {**row._mapping, **(indexes or {})}, person, categories)
+    await _write(conn, vault, {**row._mapping, **columns}, person, categories, terms)
     for recipient, stopped_on in stops.items():
         await marks.mark(conn, subject_id, ChangeAction.STOP_THIRD_PARTY_PROVISION, recipient, stopped_on)
 
@@ -249,6 +307,7 @@ async def _write(
     row: Mapping[str, object],
     person: Person,
     categories: Mapping[Category, Fields],
+    terms: Mapping[Category, Term],
 ) -> None:
     case = f"holding/{row['id']}"
     person_id = await vault.seal_model(conn, case, RECORD_CLASS, "person", person)
@@ -262,6 +321,7 @@ async def _write(
                 category=category,
                 subject_id=row["id"],
                 content_id=await vault.seal_model(conn, case, RECORD_CLASS, category, contents),
+                **asdict(terms.get(category, Term())),
             )
         )
 
@@ -339,10 +399,12 @@ def _case(subject_id: UUID) -> str:
     return f"holding/{subject_id}"
 
 
-def _indexes(keyring: Keyring, service: str, person: Person) -> dict[str, str]:
+def _told_columns(keyring: Keyring, holding: Holding, person: Person) -> dict[str, object]:
+    """What stands in a customer's row of what a file tells of them."""
     return {
-        "customer_index": _customer_index(keyring, service, person.customer_number),
+        "customer_index": _customer_index(keyring, holding.service, person.customer_number),
         "name_index": _name_index(keyring, person.name),
+        "contract_ended_on": holding.contract_ended_on,
     }
 
 

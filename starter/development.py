@@ -16,6 +16,7 @@ from runtime.errors import HomeInUse
 from runtime.keys import Keyring
 from runtime.settings import Settings
 from starter.codec_server import PATH
+from starter.today import machine_day
 from workflows import search_attributes
 
 IMPORTER = "manager-1"
@@ -88,6 +89,6 @@ async def _seed(settings: Settings, url: str) -> None:
             if not await holdings.count_by_service(conn):
                 sample = resources.files("starter").joinpath("samples/holdings.json").read_bytes()
                 file = parse_holdings(sample)
-                await holdings.import_file(conn, database.vault, keyring, file, IMPORTER)
+                await holdings.import_file(conn, database.vault, keyring, file, IMPORTER, on=machine_day())
     finally:
         await database.dispose()

@@ -13,6 +13,7 @@ from starter.cli.output import Answer, facts, say, stack, table
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from policy.vocabulary import Category
     from records.holdings import Shown
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
@@ -28,13 +29,17 @@ async def import_(
     ],
     by: By,
 ) -> Answer:
-    """Bring the register to what a file says of its customers; others stay, and a repeat changes nothing."""
+    """Bring the register to what a file says of its customers; others stay, and a repeat changes nothing.
+
+    What is past its period, by the pack in force today, is not taken in.
+    """
     from activities.acting import acting
     from policy.envelope import check_services
     from policy.holdings import parse_holdings
     from policy.registry import all_packs
     from policy.roles import Act
     from records import holdings
+    from starter.today import machine_day
 
     parsed = parse_holdings(read_file(file, MAX_FILE_BYTES))
     check_services(
@@ -42,10 +47,17 @@ async def import_(
     )
     database = installation.database
     async with acting(database, holdings.CASE, by, Act.IMPORT_HOLDINGS, f"import/{uuid4()}") as conn:
-        result = await holdings.import_file(conn, database.vault, installation.keyring, parsed, by=by)
+        result = await holdings.import_file(
+            conn, database.vault, installation.keyring, parsed, by=by, on=machine_day()
+        )
+    told = {
+        "kept as they are: a request changed them, and its answer is not posted yet": result.kept,
+        "redated: only the days changed from which periods run": result.redated,
+        "not taken in: their period is over": result.expired,
+        "categories of others left out: their period is over": result.left_out,
+    }
     counted = f"{result.added} added, {result.replaced} replaced, {result.unchanged} unchanged."
-    kept = f"{result.kept} kept as they are: a request changed them, and its answer is not posted yet."
-    return say(result, counted, *[kept] if result.kept else [])
+    return say(result, counted, *(f"{count} {what}." for what, count in told.items() if count))
 
 
 @command(
@@ -114,12 +126,20 @@ async def provisions(
 
 
 def _human(holding: "Shown") -> "RenderableType":
-    person = holding.model_dump(mode="json", exclude={"categories", "provisions_stopped"})
+    apart = {"categories", "purpose_achieved_on", "kept_until", "provisions_stopped"}
+    person = holding.model_dump(mode="json", exclude=apart)
     stops = [(f"provision to {code} stopped on", day) for code, day in holding.provisions_stopped.items()]
     parts: list[RenderableType] = [facts([*((k.replace("_", " "), v) for k, v in person.items()), *stops])]
     for category, fields in holding.categories.items():
-        parts += ["", category.value, facts((f"  {name}", _value(value)) for name, value in fields.items())]
+        said = facts((f"  {name}", _value(value)) for name, value in fields.items())
+        parts += ["", f"{category}, {_kept(holding, category)}", said]
     return stack(*parts)
+
+
+def _kept(holding: "Shown", category: "Category") -> str:
+    until, achieved = holding.kept_until[category], holding.purpose_achieved_on.get(category)
+    kept = f"kept until {until}" if until else "kept: nothing has begun its period"
+    return f"{kept}; its purpose was achieved on {achieved}" if achieved else kept
 
 
 def _value(value: object) -> object:

@@ -49,7 +49,7 @@ class Office:
         file = parse_holdings(json.dumps({"holdings": held}))
         async with self.database.begin() as conn:
             await staff.seed_development(conn)
-            await holdings.import_file(conn, self.database.vault, self.keyring, file, "manager-1")
+            await holdings.import_file(conn, self.database.vault, self.keyring, file, "manager-1", on=DAY)
 
     async def request(self, kind: Kind, **detail: object) -> str:
         async with self.database.begin() as conn:

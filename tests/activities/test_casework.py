@@ -398,7 +398,7 @@ def posted(id: str, letter: str) -> MailToRecord:
 async def stop_use(database: Database, keyring: Keyring, id: str) -> None:
     """Carry out a cessation in the register, as an approved answer does before it is queued."""
     async with database.begin() as conn:
-        await holdings.import_file(conn, database.vault, keyring, parse_holdings(SAMPLE), "manager-1")
+        await holdings.import_file(conn, database.vault, keyring, parse_holdings(SAMPLE), "manager-1", on=ON)
         principal = envelope().principal
         found = await holdings.locate(conn, database.vault, keyring, principal, ["gmo-appscloud"])
         work = changes.Work(request_id=id, key="1", service="gmo-appscloud", on=ON)

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import httpx
@@ -218,7 +218,9 @@ def customer(dev: Dev) -> dict[str, Any]:
         inside = dev.inside
         async with inside.database.begin() as conn:
             file = parse_holdings(content)
-            await holdings.import_file(conn, inside.database.vault, inside.keyring, file, by="manager-1")
+            await holdings.import_file(
+                conn, inside.database.vault, inside.keyring, file, by="manager-1", on=date(2018, 11, 1)
+            )
 
     dev.inside.run(take_in())
     return who

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,7 @@ async def world(
     async with database.begin() as conn:
         await staff.seed_development(conn)
         file = parse_holdings(HOLDINGS.read_bytes())
-        await holdings.import_file(conn, database.vault, keyring, file, "manager-1")
+        await holdings.import_file(conn, database.vault, keyring, file, "manager-1", on=date(2018, 11, 1))
     yield World(client, database, keyring)
     await database.dispose()
     await postgres.drop_database("faults")
@@ -183,7 +184,9 @@ async def _amendment(world: World, phase: Phase) -> Case:
     held = {**who, "service": SERVICE, "categories": {"identity": {"fax": "03-0000-0000"}}}
     async with world.database.begin() as conn:
         file = parse_holdings(json.dumps({"holdings": [held]}))
-        await holdings.import_file(conn, world.database.vault, world.keyring, file, "manager-1")
+        await holdings.import_file(
+            conn, world.database.vault, world.keyring, file, "manager-1", on=date(2018, 11, 1)
+        )
     case = await world.open(Kind.AMENDMENT)
     await case.receive(principal=who)
     await case.reach(Phase.PREPARING)

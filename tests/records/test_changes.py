@@ -45,7 +45,7 @@ async def load(db: Database, keyring: Keyring, *contracts: Mapping[str, object])
     held = [{"service": SERVICE, **WHO, "categories": HELD, **contract} for contract in contracts or ({},)]
     file = parse_holdings(json.dumps({"holdings": held}))
     async with db.begin() as conn:
-        await holdings.import_file(conn, db.vault, keyring, file, "manager-1")
+        await holdings.import_file(conn, db.vault, keyring, file, "manager-1", on=DAY)
         found = await holdings.locate(conn, db.vault, keyring, Party.model_validate(WHO), [SERVICE])
     return found[SERVICE]
 
@@ -286,7 +286,7 @@ async def test_what_waits_for_its_answer_is_left_as_it_is_by_an_import(
 
     async def imported() -> holdings.ImportResult:
         async with db.begin() as conn:
-            return await holdings.import_file(conn, db.vault, keyring, file, "manager-1")
+            return await holdings.import_file(conn, db.vault, keyring, file, "manager-1", on=DAY)
 
     assert await imported() == holdings.ImportResult(added=0, replaced=0, unchanged=0, kept=1)
     assert (await held(db, subject))[Category.IDENTITY]["fax"] == "03-9999-9999"
@@ -353,7 +353,7 @@ async def test_everything_at_once_leaves_one_consistent_state(db: Database, keyr
 
     async def imported() -> None:
         async with db.begin() as conn:
-            await holdings.import_file(conn, db.vault, keyring, file, "manager-1")
+            await holdings.import_file(conn, db.vault, keyring, file, "manager-1", on=DAY)
 
     for round in range(5):
         request_id = await request(db, keyring)

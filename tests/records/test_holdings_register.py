@@ -29,10 +29,12 @@ HANAKO = Party(
 SERVICES = ["gmo-appscloud", "sample-hosting"]
 
 
-async def load(db: Database, keyring: Keyring, file: HoldingsFile | None = None) -> ImportResult:
+async def load(
+    db: Database, keyring: Keyring, file: HoldingsFile | None = None, *, on: date = date(2018, 11, 1)
+) -> ImportResult:
     async with db.begin() as conn:
         return await holdings.import_file(
-            conn, db.vault, keyring, file or parse_holdings(SAMPLE), "manager-1"
+            conn, db.vault, keyring, file or parse_holdings(SAMPLE), "manager-1", on=on
         )
 
 
@@ -159,8 +161,9 @@ async def test_what_is_held_is_shown_as_it_was_imported_and_audited(db: Database
         shown = await holdings.show(
             conn, db.vault, keyring, service="gmo-appscloud", customer_number="C0012345", by="officer-1"
         )
-        marks = {"use_stopped_on", "provisions_stopped"}
+        marks = {"kept_until", "use_stopped_on", "provisions_stopped"}
         assert shown.model_dump(exclude=marks) == parse_holdings(SAMPLE).holdings[0].model_dump()
+        assert shown.kept_until == dict.fromkeys(Category)  # nothing has begun a period
         assert (shown.use_stopped_on, shown.provisions_stopped) == (None, {})
         (subject_id,) = (await holdings.locate(conn, db.vault, keyring, HANAKO, ["gmo-appscloud"]))[
             "gmo-appscloud"

@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +135,9 @@ async def open_office(folder: Path, database_url: str) -> AsyncIterator[Office]:
     async with database.begin() as conn:
         await staff.seed_development(conn)
         sample = parse_holdings(SAMPLES.read_bytes())
-        await holdings.import_file(conn, database.vault, keyring, sample, by="manager-1")
+        await holdings.import_file(
+            conn, database.vault, keyring, sample, by="manager-1", on=date(2018, 11, 1)
+        )
     async with TemporalServer(folder / "temporal", in_memory=True, ui=False) as server:
         StackFile(temporal=server.address, database=database_url, pid=os.getpid()).write(home)
         client = await connect(Settings.load(home), keyring)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import date
 
 import pytest
 
@@ -29,7 +30,9 @@ async def somebody(world: World, *services: str) -> Json:
     ]
     file = parse_holdings(json.dumps({"holdings": held}).encode())
     async with world.database.begin() as conn:
-        await holdings.import_file(conn, world.database.vault, world.keyring, file, "manager-1")
+        await holdings.import_file(
+            conn, world.database.vault, world.keyring, file, "manager-1", on=date(2018, 11, 1)
+        )
     return who
 
 

@@ -726,7 +726,7 @@ async def running(address: str, database_url: str, keyring: Keyring) -> AsyncIte
     async with database.begin() as conn:
         await staff.seed_development(conn)
         file = parse_holdings(HOLDINGS.read_bytes())
-        await holdings.import_file(conn, database.vault, keyring, file, "manager-1")
+        await holdings.import_file(conn, database.vault, keyring, file, "manager-1", on=date(2018, 11, 1))
     async with create_worker(client, database, keyring):
         yield World(client, database, keyring)
     await database.dispose()
