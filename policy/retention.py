@@ -13,8 +13,11 @@ from pydantic import BaseModel, ConfigDict
 from policy.calendar import end_of_fiscal_year
 from policy.deadlines import RetentionTerm, Terms
 from policy.pack import Pack
-from policy.rules import HoldingRule, HoldingTrigger, RetentionRule, Trigger
+from policy.rules import HoldingRule, HoldingTrigger, Period, RetentionAction, RetentionRule, Trigger
 from policy.vocabulary import Category, RecordClass
+
+HOLDINGS = "holdings"
+"""What services hold, where a class of records is named."""
 
 
 class Expiry(BaseModel):
@@ -35,6 +38,24 @@ class HoldingExpiry(BaseModel):
 
     on: date
     rule: str
+    clause: str
+
+
+class ScheduledRule(BaseModel):
+    """A line of the schedule: a class of requests' records, or a category of what services hold.
+
+    Without a ``service`` it is of every one but the ``exceptions``, which have rules of their own.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    records: str
+    category: Category | None = None
+    service: str | None = None
+    exceptions: tuple[str, ...] = ()
+    trigger: Trigger | HoldingTrigger
+    period: Period
+    action: RetentionAction
     clause: str
 
 
@@ -94,6 +115,38 @@ def holding_expiry(
     if rule.after is HoldingTrigger.FISCAL_YEAR_END_OF_CONTRACT:
         begun = end_of_fiscal_year(begun, pack.operator.fiscal_year.last_month) + timedelta(days=1)
     return HoldingExpiry(on=rule.period.after(begun), rule=said(rule), clause=rule.citation)
+
+
+def schedule(pack: Pack) -> tuple[ScheduledRule, ...]:
+    """The whole schedule of a pack: every rule, those of one service before that of every other."""
+    found = [_scheduled(rule, record_class) for record_class, rule in pack.retention.items()]
+    for category, rules in pack.holdings.items():
+        own = rules.services.items()
+        found += [_scheduled(rule, HOLDINGS, category=category, service=code) for code, rule in own]
+        if rules.every_service is not None:
+            exceptions = tuple(rules.services)
+            found.append(_scheduled(rules.every_service, HOLDINGS, category=category, exceptions=exceptions))
+    return tuple(found)
+
+
+def _scheduled(
+    rule: RetentionRule | HoldingRule,
+    records: str,
+    *,
+    category: Category | None = None,
+    service: str | None = None,
+    exceptions: tuple[str, ...] = (),
+) -> ScheduledRule:
+    return ScheduledRule(
+        records=records,
+        category=category,
+        service=service,
+        exceptions=exceptions,
+        trigger=rule.after,
+        period=rule.period,
+        action=rule.action,
+        clause=rule.citation,
+    )
 
 
 def said(rule: RetentionRule | RetentionTerm | HoldingRule) -> str:

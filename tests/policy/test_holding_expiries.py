@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from policy.pack import Pack
 from policy.registry import all_packs
-from policy.retention import HoldingExpiry, holding_expiry
+from policy.retention import HoldingExpiry, holding_expiry, schedule
 from policy.rules import HoldingRule, HoldingRules, HoldingTrigger, Period, RetentionAction
-from policy.vocabulary import Category
+from policy.vocabulary import Category, RecordClass
 
 ENDED, ACHIEVED = date(2018, 11, 20), date(2018, 10, 31)
 days = st.dates(date(1950, 1, 1), date(2090, 12, 31))
@@ -93,6 +93,22 @@ def test_the_pack_that_ships(pack: Pack) -> None:
         ("gmo-appscloud", "identification"): (date(2018, 12, 20), purpose, "operator default"),
         ("sample-hosting", "identification"): (date(2018, 12, 20), purpose, "operator default"),
     }
+
+
+def test_the_schedule_has_the_rule_of_every_service_and_category_once(pack: Pack) -> None:
+    lines = schedule(pack)
+    assert {line.records for line in lines if line.category is None} == set(RecordClass)
+    for category in Category:
+        for service in pack.services:
+            (line,) = (
+                line
+                for line in lines
+                if line.category is category
+                and (line.service == service.code if line.service else service.code not in line.exceptions)
+            )
+            rule = pack.holdings[category].of(service.code)
+            assert rule is not None
+            assert (line.trigger, line.period, line.action) == (rule.after, rule.period, rule.action)
 
 
 def test_of_a_service_without_a_rule_nothing_expires(pack: Pack) -> None:

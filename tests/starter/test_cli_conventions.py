@@ -56,7 +56,7 @@ def test_the_contracts_commands_are_there() -> None:
         |deposits not-a-twin|deposits refund|deposits ledger|refunds list|refunds show
         |refunds approve|refunds reject|refunds file|refunds accepted|refunds refused|refunds paid
         |refunds returned|deposits assign|retention due|retention certificate|audit verify|audit show
-        |keys rotate|clock advance|schema|dev"""
+        |retention schedule|keys rotate|clock advance|schema|dev"""
     wanted = {tuple(words.split()) for words in contract.split("|")}
     assert wanted <= set(ALL)
 
