@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, BinaryIO
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,12 +25,13 @@ from records.instants import from_microseconds, to_microseconds
 from records.log_walk import Walk, is_whole
 from records.tables import audit as events
 from records.tables import audit_leaves
-from records.trail import CHECKPOINTS, Findings, check_against
+from records.trail import CHECKPOINTS, Findings, Seen, check_against
 
 FORMAT = "kaiji audit trail 1"
 LINE = "line"
 """What stands for the case of a line of which nothing can be made; its number stands for the event's."""
 
+_MAX_LINE = 1024 * 1024
 _Document = Mapping[str, Any]
 _NO_LINE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 """What reading a line raises that is none of ours."""
@@ -63,15 +65,15 @@ class FileVerification:
 
 
 async def lines(
-    conn: AsyncConnection, keys: PublicKeys, *, since: datetime | None = None
+    conn: AsyncConnection, keys: PublicKeys, *, end: int, since: datetime | None = None
 ) -> AsyncIterator[bytes]:
-    """The file, line by line: what the checkpoints cover, or what those since an instant do."""
-    checkpoints = await stored(conn)
-    used = {each.signing_key for each in checkpoints}
+    """The file, line by line: what the checkpoints up to a size cover, or what those since an instant do."""
+    checkpoints = [each for each in await stored(conn) if each.size <= end]
     before = [each for each in checkpoints if since and each.at < to_microseconds(since)]
     ahead = deque(checkpoints[len(before) :])
     base = before[-1] if before else None
-    start, end = base.size if base else 0, ahead[-1].size if ahead else 0
+    start = base.size if base else 0
+    used = {each.signing_key for each in (*before[-1:], *ahead)}
     yield _line(_heading({id: key for id, key in keys.items() if id in used}, base))
     async for placed in _events(conn, start, end):
         while ahead and ahead[0].size <= placed.position:
@@ -135,13 +137,16 @@ def _line(document: object) -> bytes:
 # ── checked ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def verify(content: Iterable[bytes], pinned: Iterable[Ed25519PublicKey] | None = None) -> FileVerification:
+def verify(
+    file: BinaryIO, pinned: Iterable[Ed25519PublicKey] | None = None, seen: Seen = lambda steps: None
+) -> FileVerification:
     """Check a file of the trail, line by line: every event, the chains, the log and its checkpoints.
 
     With ``pinned`` keys a checkpoint counts that one of these has signed, else one that a key in the file's
-    own heading has. What is in memory grows with the cases, not with the events. Raises ``NoTrail``.
+    own heading has. What is in memory grows with the cases, not with the events. ``seen`` counts
+    bytes. Raises ``NoTrail``.
     """
-    numbered = enumerate(content, 1)
+    numbered = enumerate(iter(partial(file.readline, _MAX_LINE), b""), 1)
     _, heading = next(numbered, (0, b""))
     keys, base = _read_heading(heading)
     if pinned is not None:
@@ -152,6 +157,7 @@ def verify(content: Iterable[bytes], pinned: Iterable[Ed25519PublicKey] | None =
         reading.judge_base(base)
     for number, line in numbered:
         reading.take(number, line)
+        seen(len(line))
     reading.end()
     return FileVerification(
         cases=len(reading.chains),

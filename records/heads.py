@@ -7,6 +7,7 @@ rewrite the whole database cannot sign another, and cannot take back what the fi
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ from typing import Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from records.encoding import joined
 from records.instants import from_microseconds, to_microseconds
@@ -23,6 +25,7 @@ PublicKeys = Mapping[str, Ed25519PublicKey]
 
 _VERSION = "kaiji audit checkpoint 1"
 _BLOCK = 4096
+_PEM = re.compile(rb"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----\n?", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,15 @@ class Head:
 
     def _signed(self) -> bytes:
         return joined(_VERSION, str(self.size), self.root, self.previous, str(self.at), self.signing_key)
+
+
+def parse_public_keys(pem: bytes) -> list[Ed25519PublicKey]:
+    """Every key of a PEM file. Raises ``ValueError`` where there is none, or one of another kind."""
+    keys = [load_pem_public_key(block) for block in _PEM.findall(pem)]
+    found = [key for key in keys if isinstance(key, Ed25519PublicKey)]
+    if not found or len(found) < len(keys):
+        raise ValueError("no Ed25519 public keys")
+    return found
 
 
 class HeadsFile:

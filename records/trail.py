@@ -82,7 +82,7 @@ async def verify(database: Database, keys: PublicKeys, seen: Seen = lambda steps
     heads = file.read() if file else None  # first: what is in it by now is in the database's state too
     found = Findings()
     async with database.begin() as conn:
-        await conn.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+        await one_state(conn)
         cases, count, since = await _chains(conn, found, seen)
         for broken in await audit.cut_off(conn):
             found.add(broken.case_id, broken.seq, broken.why)
@@ -101,6 +101,11 @@ async def verify(database: Database, keys: PublicKeys, seen: Seen = lambda steps
         heads=None if heads is None else len(heads),
         unwritten=sum(each.signature not in written for each in checkpoints),
     )
+
+
+async def one_state(conn: AsyncConnection) -> None:
+    """At the beginning of a transaction: it reads one state of the database, and writes nothing."""
+    await conn.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
 
 
 async def count_rows(database: Database) -> int:

@@ -5,9 +5,12 @@ import re
 import sys
 import tempfile
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import BinaryIO
 
 import typer
 
@@ -92,10 +95,22 @@ def check_writable(path: Path) -> None:
 
 def write_private(path: Path, content: bytes) -> None:
     """Write a file that its owner alone may read; readers never see a part of it."""
+    with private_file(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def private_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that its owner alone may read, to be written piece by piece; it is there once it is whole."""
+    temporary = None
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            yield file
         os.replace(temporary, path)
-    except OSError as error:
-        raise typer.BadParameter(f"{path}: {error.strerror}") from None
+    except BaseException as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise typer.BadParameter(f"{path}: {error.strerror}") from None
+        raise
