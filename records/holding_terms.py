@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
+from types import MappingProxyType
 from uuid import UUID
 
 from sqlalchemy import select, update
@@ -30,9 +31,21 @@ class Term:
         return self.expires_on is not None and self.expires_on <= on
 
 
-def of_holding(pack: Pack, holding: Holding) -> dict[Category, Term]:
-    """The terms of all that is held of a customer by a pack's schedule, whatever day it is."""
-    return {
+@dataclass(frozen=True)
+class Kept:
+    """Until when all that a service holds of a customer is kept; a contract that lasts has no end."""
+
+    contract_ended_on: date | None
+    terms: Mapping[Category, Term]
+
+
+NOTHING = Kept(None, MappingProxyType({}))
+"""Of whom nothing is held."""
+
+
+def of_holding(pack: Pack, holding: Holding) -> Kept:
+    """The terms of all that is told of a customer by a pack's schedule, whatever day it is."""
+    terms = {
         category: reckon(
             pack,
             holding.service,
@@ -42,6 +55,7 @@ def of_holding(pack: Pack, holding: Holding) -> dict[Category, Term]:
         )
         for category in holding.categories
     }
+    return Kept(holding.contract_ended_on, terms)
 
 
 def reckon(
@@ -63,46 +77,42 @@ def reckon(
     return Term(purpose_achieved_on, None if expiry is None else expiry.on, pack.version)
 
 
-async def read(conn: AsyncConnection, subject_id: UUID) -> dict[Category, Term]:
-    """The terms of all that is held of a customer."""
-    rows = await conn.execute(
+async def read(conn: AsyncConnection, subject_id: UUID) -> Kept:
+    """The terms of all that is held of a customer; none of one whom the register does not know."""
+    found = await conn.execute(
         select(
+            holding_subjects.c.contract_ended_on,
             holdings.c.category,
             holdings.c.purpose_achieved_on,
             holdings.c.expires_on,
             holdings.c.reckoned_by,
-        ).where(holdings.c.subject_id == subject_id)
+        )
+        .outerjoin(holdings, holdings.c.subject_id == holding_subjects.c.id)
+        .where(holding_subjects.c.id == subject_id)
     )
-    return {Category(category): Term(*columns) for category, *columns in rows}
+    rows = found.all()
+    terms = {Category(row.category): Term(*row[2:]) for row in rows if row.category is not None}
+    return Kept(rows[0].contract_ended_on, terms) if rows else NOTHING
 
 
-async def contract_ended_on(conn: AsyncConnection, subject_id: UUID) -> date | None:
-    """The day on which a customer's contract ended, or will end, None while nobody told."""
-    of_subject = holding_subjects.c.id == subject_id
-    day: date | None = await conn.scalar(select(holding_subjects.c.contract_ended_on).where(of_subject))
-    return day
+async def redate(conn: AsyncConnection, subject_id: UUID, before: Kept, now: Kept) -> bool:
+    """Give what is held of a customer the days that are told now; False where they are those from before.
 
-
-async def redate(
-    conn: AsyncConnection, subject_id: UUID, ended_on: date | None, terms: Mapping[Category, Term]
-) -> bool:
-    """Give what is held of a customer the day its contract ended on, and terms; False where none has changed.
-
-    A day that was known before stays as it was reckoned.
+    What was reckoned from a day that was known before stays so.
     """
-    before = await read(conn, subject_id)
     changed = {
-        category: new
-        for category, new in terms.items()
-        if category in before and before[category].purpose_achieved_on != new.purpose_achieved_on
+        category: now.terms[category]
+        for category, term in before.terms.items()
+        if term.purpose_achieved_on != now.terms[category].purpose_achieved_on
     }
-    if await contract_ended_on(conn, subject_id) != ended_on:
+    if before.contract_ended_on != now.contract_ended_on:
         of_subject = holding_subjects.c.id == subject_id
-        await conn.execute(update(holding_subjects).where(of_subject).values(contract_ended_on=ended_on))
-        changed = {category: new for category, new in terms.items() if category in before}
+        column = {"contract_ended_on": now.contract_ended_on}
+        await conn.execute(update(holding_subjects).where(of_subject).values(column))
+        changed = {category: now.terms[category] for category in before.terms}
     elif not changed:
         return False
-    for category, new in changed.items():
+    for category, term in changed.items():
         of_category = (holdings.c.subject_id == subject_id) & (holdings.c.category == category)
-        await conn.execute(update(holdings).where(of_category).values(**asdict(new)))
+        await conn.execute(update(holdings).where(of_category).values(**asdict(term)))
     return True

@@ -27,7 +27,7 @@ from policy.vocabulary import Category, ChangeAction
 from records import audit, holding_terms, marks
 from records.encoding import joined
 from records.folding import fold
-from records.holding_terms import Term
+from records.holding_terms import NOTHING, Kept, Term
 from records.locks import lock
 from records.tables import holding_changes, holding_subjects, holdings
 from records.vault import Destroyed, Vault
@@ -113,20 +113,24 @@ async def import_file(
         if subject_id in unsettled:
             done["kept"] += 1
             continue
-        terms = holding_terms.of_holding(pack, holding)
-        here = set() if subject_id is None else set(await holding_terms.read(conn, subject_id))
+        now = holding_terms.of_holding(pack, holding)
+        before = NOTHING if subject_id is None else await holding_terms.read(conn, subject_id)
         told = _non_empty(holding.categories)
-        taken = {c: fields for c, fields in told.items() if c in here or not terms[c].has_expired(on)}
+        taken = {
+            category: fields
+            for category, fields in told.items()
+            if category in before.terms or not now.terms[category].has_expired(on)
+        }
         if subject_id is None and told and not taken:
             done["expired"] += 1
             continue
         done["left_out"] += len(told) - len(taken)
         holding = holding.model_copy(update={"categories": taken})
         if subject_id is None:
-            await _add(conn, vault, keyring, holding, terms)
+            await _add(conn, vault, keyring, holding, now.terms)
             done["added"] += 1
         else:
-            done[await _update(conn, vault, keyring, subject_id, holding, terms)] += 1
+            done[await _update(conn, vault, keyring, subject_id, holding, before, now)] += 1
     result = ImportResult(**done)
     detail: audit.Detail = {**asdict(result), "on": on.isoformat(), "pack_version": pack.version}
     await audit.append(conn, CASE, actor=by, act="holdings_imported", detail=detail)
@@ -196,14 +200,14 @@ async def show(
         raise Refusal(Code.NOT_FOUND, f"this service {message}, for good once the answer is posted")
     person, categories = await _read(conn, vault, subject_id)
     await audit.append(conn, _case(subject_id), actor=by, act="holding_shown", detail={"service": service})
-    terms = await holding_terms.read(conn, subject_id)
-    achieved = {category: terms[category].purpose_achieved_on for category in categories}
+    kept = await holding_terms.read(conn, subject_id)
+    achieved = {category: kept.terms[category].purpose_achieved_on for category in categories}
     return Shown(
         service=service,
-        contract_ended_on=await holding_terms.contract_ended_on(conn, subject_id),
+        contract_ended_on=kept.contract_ended_on,
         categories=categories,
         purpose_achieved_on={category: day for category, day in achieved.items() if day is not None},
-        kept_until={category: terms[category].expires_on for category in categories},
+        kept_until={category: kept.terms[category].expires_on for category in categories},
         use_stopped_on=await marks.marked_on(conn, subject_id, ChangeAction.CEASE_USE),
         provisions_stopped=await marks.stops(conn, subject_id),
         **dict(person),
@@ -232,8 +236,8 @@ async def rewrite(
     Each category is kept as long as before; until when one that is new is kept, the next sweep reckons.
     Raises ``Destroyed``, ``Tampered``.
     """
-    person, terms = await _read_person(conn, vault, subject_id), await holding_terms.read(conn, subject_id)
-    await _replace(conn, vault, subject_id, person, categories, terms)
+    person, kept = await _read_person(conn, vault, subject_id), await holding_terms.read(conn, subject_id)
+    await _replace(conn, vault, subject_id, person, categories, kept.terms)
 
 
 async def destroy(conn: AsyncConnection, vault: Vault, subject_id: UUID) -> None:
@@ -271,15 +275,15 @@ async def _update(
     keyring: Keyring,
     subject_id: UUID,
     holding: Holding,
-    terms: Mapping[Category, Term],
+    before: Kept,
+    now: Kept,
 ) -> str:
     """Bring a customer to what is told of them; answers what that took, as `ImportResult` calls it."""
     person = _person(holding)
     if await _read(conn, vault, subject_id) == (person, holding.categories):
-        new = await holding_terms.redate(conn, subject_id, holding.contract_ended_on, terms)
-        return "redated" if new else "unchanged"
+        return "redated" if await holding_terms.redate(conn, subject_id, before, now) else "unchanged"
     columns = _told_columns(keyring, holding, person)
-    await _replace(conn, vault, subject_id, person, holding.categories, terms, columns)
+    await _replace(conn, vault, subject_id, person, holding.categories, now.terms, columns)
     return "replaced"
 
 

@@ -44,7 +44,7 @@ async def subject(db: Database) -> UUID:
 
 async def terms(db: Database) -> dict[Category, Term]:
     async with db.begin() as conn:
-        return await holding_terms.read(conn, await subject(db))
+        return dict((await holding_terms.read(conn, await subject(db))).terms)
 
 
 async def days(db: Database) -> dict[Category, date | None]:
