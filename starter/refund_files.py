@@ -19,6 +19,7 @@ from policy.roles import Act
 from policy.rules import BankAccount
 from records import audit, refunds
 from records.database import Database
+from records.refund_rows import audited, by_deposit
 from records.refunds import FileKind, FileRow, Transfer
 from runtime.errors import Misconfigured
 from starter.bank.zengin.ordering import Orderer, Payment, transfer_order
@@ -76,13 +77,17 @@ async def write(
 
 
 async def write_again(database: Database, file_id: str, *, by: str) -> tuple[FileRow, bytes]:
-    """What a file says, once more. Audited. Raises `Refusal` (unknown_staff, wrong_role, unknown_refund,
-    refund_state for one that the bank refused), `Destroyed`.
+    """What a file says, once more. Audited, for each refund too.
+
+    Raises `Refusal` (unknown_staff, wrong_role, unknown_refund, refund_state for one that the bank refused),
+    `Destroyed`.
     """
     async with acting(database, CASE, by, Act.WRITE_REFUNDS, f"again/{uuid4()}") as conn:
         file = await refunds.find_file(conn, file_id)
         told = await refunds.transfers(conn, database.vault, file_id)
         await audit.append(conn, CASE, actor=by, act="refund_file_written_again", detail={"file": file_id})
+        for refund in by_deposit([await refunds.find(conn, number) for number in file.refunds]):
+            await audited(conn, refund, by, "refund_written_again")
         return file, content(file, told)
 
 

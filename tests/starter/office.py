@@ -29,6 +29,7 @@ from starter.cli.main import run
 from starter.notices import Notices
 from tests.contract import ENVELOPE
 from tests.records.material import png
+from tests.starter.opened import check, watched
 from worker import create_worker, register_search_attributes
 
 Json = dict[str, Any]
@@ -83,12 +84,15 @@ class Office:
         return printed
 
     async def _printed(self, arguments: Sequence[str], environment: dict[str, str]) -> tuple[int, str]:
-        """In a thread: a process of its own would take a second."""
-        out = io.StringIO()
-        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out):
+        """In a thread: a process of its own would take a second. What it opens has to be in the trail."""
+        out, since = io.StringIO(), datetime.now(UTC)
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), watched(patch) as opened:
             for name, value in ({"KAIJI_HOME": str(self.home)} | environment).items():
                 patch.setenv(name, value)
             status = await asyncio.to_thread(run, [*arguments])
+        if opened:
+            by = arguments[arguments.index("--by") + 1] if "--by" in arguments else None
+            await check(self.home, arguments, since, by or environment.get("KAIJI_ACTOR"))
         return status, out.getvalue()
 
     async def do(self, *arguments: str, **environment: str) -> Json:
