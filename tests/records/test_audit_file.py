@@ -1,9 +1,10 @@
 """The trail as a file proves itself: to whoever has nothing but the file, or a public key beside it."""
 
+import hashlib
 import io
 import json
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -132,3 +133,73 @@ def test_what_is_no_public_key_is_refused(pem: bytes) -> None:
 def test_what_is_no_trail_is_refused(content: bytes) -> None:
     with pytest.raises(NoTrail):
         check(content)
+
+
+def j(*parts: bytes | str | int) -> bytes:
+    texts = [part if isinstance(part, bytes) else str(part).encode() for part in parts]
+    return b"".join(len(text).to_bytes(8, "big") + text for text in texts)
+
+
+def microseconds(at: str) -> int:
+    return (datetime.fromisoformat(at) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def root(hashes: list[bytes]) -> bytes:
+    if len(hashes) < 2:
+        return hashes[0] if hashes else hashlib.sha256(b"").digest()
+    k = 1 << (len(hashes) - 1).bit_length() - 1
+    return hashlib.sha256(b"\x01" + root(hashes[:k]) + root(hashes[k:])).digest()
+
+
+async def test_the_description_is_enough_to_check_a_file(
+    db: Database, keyring: Keyring, written: datetime
+) -> None:
+    """Nothing of Kaiji's here: docs/retention.md, word by word."""
+    heading, *lines = map(json.loads, (await exported(db, keyring)).splitlines())
+    keys = {
+        id: Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
+        for id, key in heading["public_keys"].items()
+    }
+    digests: dict[str, bytes] = {}
+    leaves: list[bytes] = []
+    before, checkpoints = hashlib.sha256(b"").digest(), 0
+    for line in lines:
+        ((kind, told),) = line.items()
+        if kind == "event":
+            assert told["position"] == len(leaves)
+            case_id, previous = told["case_id"], bytes.fromhex(told["previous"])
+            assert previous == digests.get(case_id, bytes(32))
+            detail, key = (
+                json.dumps(told[name], sort_keys=True, separators=(",", ":")) for name in ("detail", "key")
+            )
+            at = microseconds(told["at"])
+            content = j(
+                "kaiji audit 1",
+                case_id,
+                told["seq"],
+                at,
+                told["actor"],
+                told["act"],
+                detail,
+                key,
+                previous,
+            )
+            digests[case_id] = hashlib.sha256(content).digest()
+            assert digests[case_id].hex() == told["digest"]
+            leaf = j("kaiji audit leaf 1", case_id, told["seq"], digests[case_id])
+            leaves.append(hashlib.sha256(b"\x00" + leaf).digest())
+        else:
+            assert (kind, told["size"]) == ("checkpoint", len(leaves))
+            assert (told["root"], told["previous"]) == (root(leaves).hex(), before.hex())
+            signed = j(
+                "kaiji audit checkpoint 1",
+                told["size"],
+                root(leaves),
+                before,
+                microseconds(told["at"]),
+                told["signing_key"],
+            )
+            keys[told["signing_key"]].verify(bytes.fromhex(told["signature"]), signed)
+            before = root(leaves)
+            checkpoints += 1
+    assert (len(leaves), checkpoints, kind) == (10, 3, "checkpoint")
