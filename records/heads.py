@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from records.encoding import joined
 from records.instants import from_microseconds, to_microseconds
+from runtime.errors import Misconfigured
 
 PublicKeys = Mapping[str, Ed25519PublicKey]
 
@@ -106,16 +107,28 @@ class HeadsFile:
     def read(self) -> list[Head | None] | None:
         """The head in each line, None for a line that is none; None altogether where there is no file.
 
-        A last line without an end was being written when its process was killed: it is written again.
+        A last line without an end was being written when its process was killed: it is written again. Raises
+        ``Misconfigured`` where the file cannot be read.
         """
         try:
             lines = self.path.read_bytes().split(b"\n")[:-1]
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise self._unusable(error) from None
         return [_head(line) for line in lines]
 
     def append(self, heads: Iterable[Head]) -> None:
-        """Write heads down; they are on the disk when this returns. What was half written goes."""
+        """Write heads down; they are on the disk when this returns. What was half written goes.
+
+        Raises ``Misconfigured`` where that cannot be done; the next checkpoint makes up for it.
+        """
+        try:
+            self._append(b"".join(_line(head) + b"\n" for head in heads))
+        except OSError as error:
+            raise self._unusable(error) from None
+
+    def _append(self, lines: bytes) -> None:
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -123,7 +136,7 @@ class HeadsFile:
             start = file.seek(max(0, end - _BLOCK))
             file.truncate(start + file.read().rfind(b"\n") + 1)
             file.seek(0, os.SEEK_END)
-            file.write(b"".join(_line(head) + b"\n" for head in heads))
+            file.write(lines)
             file.flush()
             os.fsync(file.fileno())
         directory = os.open(self.path.parent, os.O_RDONLY)
@@ -131,6 +144,11 @@ class HeadsFile:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+    def _unusable(self, error: OSError) -> Misconfigured:
+        return Misconfigured(
+            f"the file of the audit trail's heads, {self.path}: {error.strerror}; KAIJI_AUDIT_HEADS names it"
+        )
 
 
 def _line(head: Head) -> bytes:

@@ -23,7 +23,7 @@ from records.instants import from_microseconds
 from records.log_walk import Walk
 from records.merkle import leaf_hash
 from records.tables import audit as events
-from records.tables import audit_leaves
+from records.tables import audit_leaves, certificates
 
 LISTED = 1000
 """So many broken places are named; more are counted."""
@@ -86,6 +86,7 @@ async def verify(database: Database, keys: PublicKeys, seen: Seen = lambda steps
         cases, count, since = await _chains(conn, found, seen)
         for broken in await audit.cut_off(conn):
             found.add(broken.case_id, broken.seq, broken.why)
+        certified = await conn.scalar(select(func.count()).select_from(certificates)) or 0
         checkpoints = await stored(conn)
         await _log(conn, checkpoints, keys, found, seen)
     _heads(heads or [], checkpoints, keys, found)
@@ -97,7 +98,7 @@ async def verify(database: Database, keys: PublicKeys, seen: Seen = lambda steps
         more=found.more,
         since=since,
         checkpoint=checkpoints[-1] if checkpoints else None,
-        certificates=0,
+        certificates=certified,
         heads=None if heads is None else len(heads),
         unwritten=sum(each.signature not in written for each in checkpoints),
     )

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from policy.vocabulary import Kind, Outcome, RecordClass
 from records import audit, requests, retention
+from records.chains import GENESIS
 from records.database import Database
 from tests.records.material import as_superuser, open_request
 
@@ -34,13 +35,13 @@ async def test_events_come_back_in_order_and_linked(db: Database) -> None:
             assert added
         first, second = await audit.events(conn, CASE)
         assert (first.seq, second.seq) == (1, 2)
-        assert first.previous == audit.GENESIS
+        assert first.previous == GENESIS
         assert second.previous == first.digest
         assert await audit.head(conn, CASE) == second.digest
         assert first.at == AT
         assert first.at.tzinfo is UTC
         assert second.detail == {"n": 2, "s": ["a", None]}
-        assert await audit.head(conn, "DR-2018-000002-6") == audit.GENESIS
+        assert await audit.head(conn, "DR-2018-000002-6") == GENESIS
 
 
 async def test_without_an_instant_the_database_has_one(db: Database) -> None:

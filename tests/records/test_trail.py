@@ -15,6 +15,7 @@ from records.chains import digest_of
 from records.database import Database
 from records.heads import HeadsFile
 from records.instants import to_microseconds
+from runtime.errors import Misconfigured
 from runtime.keys import Keyring
 from tests.records.material import as_superuser
 from tests.records.trails import A, B, C, append, attack, flipped, named, take
@@ -153,6 +154,22 @@ async def test_a_head_that_was_not_written_is_written_with_the_next(
     found = await verify(written, keyring)
     assert (found.heads, found.unwritten, found.broken) == (4, 0, ())
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_file_that_cannot_be_written_is_made_up_for(
+    records_url: str, written: Database, keyring: Keyring, tmp_path: Path
+) -> None:
+    path = tmp_path / "away" / "heads.jsonl"
+    away = Database(records_url, keyring, heads_file=path)
+    with pytest.raises(Misconfigured, match="KAIJI_AUDIT_HEADS"):
+        await take(away, keyring)
+    found = await verify(away, keyring)
+    assert (found.heads, found.unwritten, found.since) == (None, 4, 0)
+    path.parent.mkdir()
+    assert await take(away, keyring) is None
+    found = await verify(away, keyring)
+    assert (found.heads, found.unwritten, found.broken) == (4, 0, ())
+    await away.dispose()
 
 
 # ── alterations ───────────────────────────────────────────────────────────────────────────────────────────
