@@ -31,10 +31,10 @@ FORMAT = "kaiji audit trail 1"
 LINE = "line"
 """What stands for the case of a line of which nothing can be made; its number stands for the event's."""
 
-_MAX_LINE = 1024 * 1024
-_Document = Mapping[str, Any]
-_NO_LINE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
-"""What reading a line raises that is none of ours."""
+MAX_LINE = 1024 * 1024
+Document = Mapping[str, Any]
+NO_LINE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What reading raises for what was not written here."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,14 @@ async def _events(conn: AsyncConnection, start: int, end: int) -> AsyncIterator[
 def _heading(keys: PublicKeys, base: Checkpoint | None) -> dict[str, object]:
     return {
         "format": FORMAT,
-        "public_keys": {key_id: key.public_bytes_raw().hex() for key_id, key in keys.items()},
+        "public_keys": keys_document(keys),
         "begins_after": base and _checkpoint(base),
     }
+
+
+def keys_document(keys: PublicKeys) -> dict[str, str]:
+    """Public keys as JSON has them; see ``read_keys``."""
+    return {key_id: key.public_bytes_raw().hex() for key_id, key in keys.items()}
 
 
 def _written(what: Placed | Leaf | Checkpoint) -> bytes:
@@ -115,15 +120,19 @@ def _written(what: Placed | Leaf | Checkpoint) -> bytes:
         return _line({"checkpoint": _checkpoint(what)})
     if isinstance(what, Leaf):
         return _line({"removed": {**asdict(what), "digest": what.digest.hex()}})
-    event, at = what.event, None if what.event.at is None else from_microseconds(what.event.at)
-    document = {
-        "position": what.position,
+    return _line({"event": event_document(what)})
+
+
+def event_document(placed: Placed) -> dict[str, object]:
+    """An event as JSON has it; see ``read_event``."""
+    event, at = placed.event, None if placed.event.at is None else from_microseconds(placed.event.at)
+    return {
+        "position": placed.position,
         **asdict(event),
         "at": at and at.isoformat(timespec="microseconds"),
         "previous": event.previous.hex(),
         "digest": event.digest.hex(),
     }
-    return _line({"event": document})
 
 
 def _checkpoint(checkpoint: Checkpoint) -> dict[str, object]:
@@ -146,12 +155,10 @@ def verify(
     own heading has. What is in memory grows with the cases, not with the events. ``seen`` counts
     bytes. Raises ``NoTrail``.
     """
-    numbered = enumerate(iter(partial(file.readline, _MAX_LINE), b""), 1)
+    numbered = enumerate(iter(partial(file.readline, MAX_LINE), b""), 1)
     _, heading = next(numbered, (0, b""))
-    keys, base = _read_heading(heading)
-    if pinned is not None:
-        trusted = {key.public_bytes_raw() for key in pinned}
-        keys = {id: key for id, key in keys.items() if key.public_bytes_raw() in trusted}
+    named, base = _read_heading(heading)
+    keys = trusted(named, pinned)
     reading = _Reading(Walk(keys) if base is None else Walk.after(base, keys), base)
     if base is not None:
         reading.judge_base(base)
@@ -195,7 +202,7 @@ class _Reading:
     def take(self, number: int, line: bytes) -> None:
         try:
             read = _read_line(line)
-        except _NO_LINE:
+        except NO_LINE:
             self.found.add(LINE, number, "is not a line that was written so")
             return
         match read:
@@ -236,20 +243,30 @@ def _read_heading(line: bytes) -> tuple[dict[str, Ed25519PublicKey], Checkpoint 
         document = json.loads(line)
         if document["format"] != FORMAT:
             raise ValueError(FORMAT)
-        keys = {
-            str(id): Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
-            for id, key in document["public_keys"].items()
-        }
+        keys = read_keys(document["public_keys"])
         base = document["begins_after"] and _read_checkpoint(document["begins_after"])
         if _line(_heading(keys, base)) != line:
             raise ValueError(FORMAT)
-    except _NO_LINE:
+    except NO_LINE:
         raise NoTrail("the first line is not the heading of an audit trail") from None
     return keys, base
 
 
+def read_keys(document: Document) -> dict[str, Ed25519PublicKey]:
+    """Raises ``NO_LINE``."""
+    return {str(id): Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)) for id, key in document.items()}
+
+
+def trusted(keys: PublicKeys, pinned: Iterable[Ed25519PublicKey] | None) -> PublicKeys:
+    """Those of the keys that a file names which are pinned; all where none is."""
+    if pinned is None:
+        return keys
+    known = {key.public_bytes_raw() for key in pinned}
+    return {id: key for id, key in keys.items() if key.public_bytes_raw() in known}
+
+
 def _read_line(line: bytes) -> Placed | Leaf | Checkpoint:
-    """Raises ``_NO_LINE``, also for a line that is not letter by letter what it says."""
+    """Raises ``NO_LINE``, also for a line that is not letter by letter what it says."""
     ((kind, document),) = json.loads(line).items()
     read = _READ[kind](document)
     if _written(read) != line:
@@ -257,12 +274,13 @@ def _read_line(line: bytes) -> Placed | Leaf | Checkpoint:
     return read
 
 
-def _read_checkpoint(document: _Document) -> Checkpoint:
+def _read_checkpoint(document: Document) -> Checkpoint:
     head = Head.from_document(document)
     return Checkpoint(**vars(head), frontier=tuple(bytes.fromhex(each) for each in document["frontier"]))
 
 
-def _read_event(document: _Document) -> Placed:
+def read_event(document: Document) -> Placed:
+    """Raises ``NO_LINE``."""
     at = document["at"]
     event = Stored(
         case_id=str(document["case_id"]),
@@ -278,7 +296,7 @@ def _read_event(document: _Document) -> Placed:
     return Placed(int(document["position"]), event)
 
 
-def _read_leaf(document: _Document) -> Leaf:
+def _read_leaf(document: Document) -> Leaf:
     return Leaf(
         position=int(document["position"]),
         case_id=str(document["case_id"]),
@@ -287,8 +305,8 @@ def _read_leaf(document: _Document) -> Leaf:
     )
 
 
-_READ: Mapping[str, Callable[[_Document], Placed | Leaf | Checkpoint]] = {
-    "event": _read_event,
+_READ: Mapping[str, Callable[[Document], Placed | Leaf | Checkpoint]] = {
+    "event": read_event,
     "removed": _read_leaf,
     "checkpoint": _read_checkpoint,
 }

@@ -63,10 +63,24 @@ def subtrees(size: int) -> list[tuple[int, int]]:
     return spans
 
 
-def verify_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes], root: bytes) -> bool:
-    """Whether the leaf of this hash stands at ``index`` in the tree of this size and root (RFC 9162, 2.1.3.2).
+def beside(index: int, size: int) -> list[tuple[int, int]]:
+    """Which leaves each hash of a proof of inclusion covers: the first, and the one after the last."""
+    spans, start, end = [], 0, size
+    while end - start > 1:
+        middle = start + (1 << (end - start - 1).bit_length() - 1)
+        if index < middle:
+            spans.append((middle, end))
+            end = middle
+        else:
+            spans.append((start, middle))
+            start = middle
+    return spans[::-1]
 
-    ``proof`` are the hashes beside the way from the leaf to the root.
+
+def verify_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes], root: bytes) -> bool:
+    """Whether the leaf of this hash stands at ``index`` in the tree of this size and root.
+
+    RFC 9162, 2.1.3.2. ``proof`` are the hashes beside the way from the leaf to the root.
     """
     if not 0 <= index < size:
         return False

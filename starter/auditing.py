@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activities.acting import acting
 from policy.calendar import start_of_day
 from policy.roles import Act
-from records import audit, audit_file, checkpoints
+from records import audit, audit_file, audit_proof, checkpoints
 from records.checkpoints import Checkpoint
 from records.database import Database
 from records.trail import one_state
@@ -52,6 +52,18 @@ async def export(
             count += line.startswith(b'{"event"')
             file.write(line)
     return Exported(count, checkpoint)
+
+
+async def prove(database: Database, keyring: Keyring, case_id: str, seq: int, *, by: str) -> bytes:
+    """The proof that one event is in the signed log, as a file; audited.
+
+    Raises `Refusal` (unknown_staff, wrong_role, not_found).
+    """
+    async with acting(database, CASE, by, Act.EXPORT_AUDIT, f"prove/{uuid4()}") as conn:
+        proof = await audit_proof.prove(conn, case_id, seq)
+        detail: audit.Detail = {"case_id": case_id, "seq": seq}
+        await audit.append(conn, CASE, actor=by, act="event_proved", detail=detail)
+    return audit_proof.written(proof, keyring.public_keys())
 
 
 async def _covered(

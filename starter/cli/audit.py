@@ -8,7 +8,7 @@ import typer
 
 from starter.cli.context import By, Installation, command, new_group
 from starter.cli.failures import AUDIT_BROKEN
-from starter.cli.options import check_writable, parse_date, private_file, read_file
+from starter.cli.options import check_writable, parse_date, private_file, read_file, write_private
 from starter.cli.output import Answer, say, stack, table
 from starter.cli.progress import progress
 
@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     from records.audit import Broken
+    from records.audit_proof import Checked
     from records.heads import Head
     from records.trail import Verification
 
 app = new_group("Audit: what was done, and by whom.")
 
 _MAX_KEY_BYTES = 64 * 1024
+_OWN_KEYS = "The file itself names the keys: --key FILE.pem checks it with those you were given."
 
 
 @command(app, "verify", example="kaiji audit verify", packs=False)
@@ -72,10 +74,13 @@ async def verify(
 
 def _verify_file(file: Path, pinned: "list[Ed25519PublicKey] | None") -> Answer:
     from policy.refusals import Code, Refusal
-    from records import audit_file
+    from records import audit_file, audit_proof
 
     try:
         with file.open("rb") as content, progress("checking the file", file.stat().st_size) as seen:
+            if (proof := audit_proof.check(content.readline(audit_file.MAX_LINE), pinned)) is not None:
+                return _of_proof(proof, pinned=pinned is not None)
+            content.seek(0)
             found = audit_file.verify(content, pinned, seen)
     except OSError as error:
         raise typer.BadParameter(f"{file}: {error.strerror}", param_hint="--file") from None
@@ -94,8 +99,26 @@ def _verify_file(file: Path, pinned: "list[Ed25519PublicKey] | None") -> Answer:
     if found.begins_after is not None:
         lines.append(f"They follow {found.begins_after.size:,} earlier ones, which the file does not have.")
     if not pinned:
-        lines.append("The file itself names the keys: --key FILE.pem checks it with those you were given.")
+        lines.append(_OWN_KEYS)
     return _verdict(document, found.broken, found.more, lines)
+
+
+def _of_proof(checked: "Checked", *, pinned: bool) -> Answer:
+    from records.audit import Broken
+
+    event, head = checked.proof.placed.event, checked.proof.head
+    broken = () if checked.fault is None else (Broken(event.case_id, event.seq, checked.fault),)
+    document: dict[str, object] = {
+        "cases": 1,
+        "events": 1,
+        "broken": broken,
+        "more_broken": 0,
+        "checkpoint": _brief(head),
+        "begins_after": None,
+        "keys": "pinned" if pinned else "of the file",
+    }
+    proven = f"Event {event.seq} of {event.case_id}, {event.act} by {event.actor}, is in the log as signed."
+    return _verdict(document, broken, 0, [proven, *([] if pinned else [_OWN_KEYS])])
 
 
 @command(app, "checkpoint", example="kaiji audit checkpoint --by auditor-1")
@@ -142,6 +165,35 @@ async def export(
         document,
         f"Written: {out}, {written.events:,} events.",
         f"Next: `kaiji audit verify --file {out}`.",
+    )
+
+
+@command(app, "prove", example="kaiji audit prove DR-2018-000001-8 3 --out proof.json --by auditor-1")
+async def prove(
+    installation: Installation,
+    case_id: Annotated[str, typer.Argument(metavar="ID", help="The case, as `kaiji audit show` takes it.")],
+    seq: Annotated[int, typer.Argument(metavar="NUMBER", min=1, help="Which of its events.")],
+    by: By,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE", help="Where to write it; only you can read it.")
+    ],
+) -> Answer:
+    """Write the proof that one event is in the signed trail, for somebody who is to see no other.
+
+    `kaiji audit verify --file` checks it, without a database. What does not hold is not written.
+    """
+    from records import audit_proof
+    from starter import auditing
+
+    check_writable(out)
+    proof = await auditing.prove(installation.database, installation.keyring, case_id, seq, by=by)
+    checked = audit_proof.check(proof, installation.keyring.public_keys().values())
+    if checked is not None and checked.fault is not None:
+        return _of_proof(checked, pinned=True)
+    write_private(out, proof)
+    return say(
+        {"case_id": case_id, "seq": seq, "out": str(out)},
+        f"Written: {out}. Next: `kaiji audit verify --file {out}`.",
     )
 
 

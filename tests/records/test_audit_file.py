@@ -11,7 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from records import audit_file
+from policy.refusals import Code, Refusal
+from records import audit_file, audit_proof
 from records.audit_file import FileVerification, NoTrail
 from records.database import Database
 from records.heads import parse_public_keys
@@ -133,6 +134,50 @@ def test_what_is_no_public_key_is_refused(pem: bytes) -> None:
 def test_what_is_no_trail_is_refused(content: bytes) -> None:
     with pytest.raises(NoTrail):
         check(content)
+
+
+# ── one event ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_each_event_can_be_proven_alone(db: Database, keyring: Keyring, written: datetime) -> None:
+    keys = keyring.public_keys()
+    async with db.begin() as conn:
+        for case_id, count in ((A, 6), (B, 3), (C, 1)):
+            for seq in range(1, count + 1):
+                proof = await audit_proof.prove(conn, case_id, seq)
+                line = audit_proof.written(proof, keys)
+                assert (checked := audit_proof.check(line, keys.values())) is not None
+                assert (checked.fault, checked.proof, proof.head.size) == (None, proof, 10)
+        for case_id, seq in ((A, 7), (A, 8), ("nobody", 1)):
+            with pytest.raises(Refusal) as caught:
+                await audit_proof.prove(conn, case_id, seq)
+            assert caught.value.code is Code.NOT_FOUND
+    generator = random.Random(20181101)
+    for _ in range(400):
+        changed = flipped(line, generator)
+        try:
+            checked = audit_proof.check(changed, keys.values())
+            assert checked is None or checked.fault, changed
+        except NoTrail:
+            pass
+    assert audit_proof.check((await exported(db, keyring)).splitlines(keepends=True)[0]) is None
+
+
+async def test_a_proof_of_an_event_that_was_written_anew_does_not_hold(
+    db: Database, keyring: Keyring, written: datetime
+) -> None:
+    await attack(db, f"UPDATE audit SET actor = 'officer-2' WHERE case_id = '{B}' AND seq = 2")
+    async with db.begin() as conn:
+        proof = await audit_proof.prove(conn, B, 2)
+    assert proof.fault(keyring.public_keys()) == "was altered"
+    await attack(db, "UPDATE audit_leaves SET digest = sha256('x') WHERE position = 0")
+    async with db.begin() as conn:
+        proof = await audit_proof.prove(conn, C, 1)
+    assert proof.fault(keyring.public_keys()) == "is not in the log that was signed"
+    assert "none of ours" in str(proof.fault({}))
+
+
+# ── by the description alone ──────────────────────────────────────────────────────────────────────────────
 
 
 def j(*parts: bytes | str | int) -> bytes:

@@ -56,8 +56,7 @@ def test_a_known_root() -> None:
     assert merkle.EMPTY.hex() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     assert grown([b""]).root().hex() == "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
     assert (
-        grown([b"", b"\0"]).root().hex()
-        == "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"
+        grown([b"", b"\0"]).root().hex() == "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"
     )
 
 
@@ -75,6 +74,7 @@ def test_a_proof_of_inclusion_holds_for_its_leaf_alone(drawn: st.DataObject) -> 
     data = drawn.draw(st.lists(st.binary(max_size=4), min_size=1, max_size=40, unique=True))
     index = drawn.draw(st.integers(0, len(data) - 1))
     proof, whole, leaf = inclusion(index, data), root(data), merkle.leaf_hash(data[index])
+    assert [root(data[start:end]) for start, end in merkle.beside(index, len(data))] == proof
     assert merkle.verify_inclusion(index, len(data), leaf, proof, whole)
     assert not merkle.verify_inclusion(index, len(data), merkle.leaf_hash(b"other"), proof, whole)
     assert not merkle.verify_inclusion(len(data), len(data), leaf, proof, whole)

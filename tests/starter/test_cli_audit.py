@@ -117,6 +117,27 @@ async def test_a_part_begins_after_the_last_checkpoint_before_a_day(home: Home, 
     assert (future.status, future.code) == (2, "usage")
 
 
+async def test_one_event_is_proven_to_somebody_who_sees_no_other(home: Home, tmp_path: Path) -> None:
+    out = tmp_path / "proof.json"
+    proving = ("prove", CASE, "2", "--out", str(out), "--by", "auditor-1")
+    early = await home.run(*proving)
+    assert (early.status, "no checkpoint" in early.document["error"]["message"]) == (4, True)
+    await home.do("checkpoint", "--by", "auditor-1")
+    await home.do(*proving)
+    checked = await home.run("verify", "--file", str(out), home=tmp_path / "elsewhere")
+    assert (checked.status, checked.document["broken"], checked.document["events"]) == (0, [], 1)
+    proof = out.read_bytes()
+    out.write_bytes(proof.replace(b"officer-1", b"officer-2"))
+    changed = await home.run("verify", "--file", str(out))
+    assert [(each["case_id"], each["seq"]) for each in changed.document["broken"]] == [(CASE, 2)]
+    out.write_bytes(proof.replace(b":", b": "))
+    assert (await home.run("verify", "--file", str(out))).status == 2
+    out.unlink()
+    await home.attack(f"UPDATE audit SET actor = 'officer-2' WHERE case_id = '{CASE}' AND seq = 2")
+    assert (await home.run(*proving)).code == "audit_broken"
+    assert out.name not in os.listdir(tmp_path)
+
+
 async def test_who_may_not_leaves_a_trace(home: Home, tmp_path: Path) -> None:
     out = tmp_path / "trail.jsonl"
     for words in (("checkpoint",), ("export", "--out", str(out))):
