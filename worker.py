@@ -25,6 +25,8 @@ from activities.holdings import HoldingsActivities
 from activities.invoicing import InvoicingActivities
 from activities.ledger import LedgerActivities
 from activities.mailing import MailingActivities
+from activities.repairing import RepairActivities
+from activities.sweeping import SweepActivities
 from policy.pack import PackError
 from policy.registry import all_packs, install
 from records.database import Database
@@ -34,13 +36,16 @@ from runtime.health import Health
 from runtime.keys import Keyring
 from runtime.settings import Settings
 from runtime.temporal import connect
+from starter import schedules
 from starter.errands import Errands
+from starter.repairing import TemporalEngine
 from workflows import search_attributes
 from workflows.deposit import Deposit
 from workflows.disclosure_request import DisclosureRequest
+from workflows.retention_sweep import RetentionSweep
 from workflows.task_queue import TASK_QUEUE
 
-WORKFLOWS: Sequence[type] = (DisclosureRequest, Deposit)
+WORKFLOWS: Sequence[type] = (DisclosureRequest, Deposit, RetentionSweep)
 GRACE = timedelta(seconds=12)
 """How long activities under way may take to end: longer than any of them is given."""
 ERRANDS_EVERY = timedelta(seconds=1)
@@ -62,6 +67,8 @@ def create_worker(
     carrying_out = CarryingOutActivities(database, keyring)
     invoicing, mailing = InvoicingActivities(database, virtual_accounts), MailingActivities(database)
     ledger, destruction = LedgerActivities(database), DestructionActivities(database)
+    sweep = SweepActivities(database)
+    repair = RepairActivities(database, TemporalEngine(database, client))
     return Worker(
         client,
         task_queue=task_queue,
@@ -93,6 +100,17 @@ def create_worker(
             ledger.propose_refund,
             ledger.remind_of_suspense,
             destruction.destroy_class,
+            sweep.begin_sweep,
+            sweep.reckon_anew,
+            sweep.write_missing,
+            sweep.destroy_holdings,
+            sweep.destroy_deposits,
+            repair.look_after_requests,
+            repair.look_for_overdue,
+            repair.look_for_loose_ends,
+            repair.forget_requests,
+            repair.forget_deposits,
+            sweep.end_sweep,
         ],
         interceptors=[RefusalInterceptor()],
         graceful_shutdown_timeout=GRACE,
@@ -118,6 +136,14 @@ async def register_search_attributes(client: Client) -> None:
             )
 
 
+async def ensure_schedules(client: Client) -> None:
+    """Have Temporal start the daily sweep; where this client may not, or it does not answer, say so."""
+    try:
+        await schedules.ensure(client)
+    except (Unreachable, RPCError) as error:
+        log.warning("the daily sweep is not scheduled", why=str(error))
+
+
 async def run(settings: Settings) -> None:
     """Work until told to stop. Waits for Temporal and the database as long as they are out of reach."""
     keyring = Keyring.from_settings(settings)
@@ -136,6 +162,7 @@ async def run(settings: Settings) -> None:
         if not await _reapply_destructions(database, stop):
             return
         await register_search_attributes(client)
+        await ensure_schedules(client)
         worker = create_worker(client, database, keyring, virtual_accounts=settings.virtual_accounts)
         health.ready_when(lambda: worker.is_running)
         async with worker:

@@ -22,6 +22,9 @@ _DYNAMIC_CONFIG = {
     "history.timerProcessorMaxTimeShift": '"10ms"',
     # The default of a second is what a run younger than that waits before it continues as new.
     "history.workflowIdReuseMinimalInterval": '"10ms"',
+    # A run is deleted once its end is known to be dealt with: by default that takes half a minute.
+    "history.transferProcessorUpdateAckInterval": '"100ms"',
+    "history.visibilityProcessorUpdateAckInterval": '"100ms"',
 }
 
 

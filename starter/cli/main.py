@@ -27,6 +27,7 @@ from starter.cli import (
     refunds,
     request,
     retention,
+    retention_sweep,
     schema,
     staff,
 )
@@ -60,6 +61,7 @@ for group, name in (
     (database.app, "database"),
 ):
     app.add_typer(group, name=name)
+retention_sweep.register(retention.app)
 receive.register(app)
 schema.register(app)
 doctor.register(app)
