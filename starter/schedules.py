@@ -86,5 +86,5 @@ async def scheduled(client: Client) -> Scheduled | None:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
         return None
-    times = described.info.next_action_times
-    return Scheduled(None if described.schedule.state.paused else min(times, default=None))
+    times = [] if described.schedule.state.paused else described.info.next_action_times
+    return Scheduled(min(times, default=None))

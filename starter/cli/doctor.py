@@ -44,6 +44,7 @@ async def doctor(installation: Installation) -> Answer:
         ("Temporal", _temporal),
         ("search attributes", _search_attributes),
         ("worker", _worker),
+        ("daily sweep", _sweep),
         ("gateway", _gateway),
     ]
     checks = [await _tried(name, part, installation) for name, part in parts]
@@ -217,6 +218,24 @@ async def _pollers(client: "Client") -> int:
         timeout=timedelta(seconds=_PROBE),
     )
     return len(answer.pollers)
+
+
+async def _sweep(installation: Installation) -> Check:
+    from records import sweeps
+    from starter.schedules import SWEEP, scheduled
+
+    found = await scheduled(await installation.temporal())
+    async with installation.database.begin() as conn:
+        last = next(iter(await sweeps.latest(conn, 1)), None)
+    seen = "the last one: never" if last is None else f"the last one: {last.begun_at.isoformat()}"
+    if last is not None and last.ended_at is None:
+        seen = f"{seen}, which has not ended"
+    if found is None:
+        return Check("daily sweep", False, f"not scheduled; {seen}", "the worker schedules it when it starts")
+    if found.next is None:
+        remedy = f"unpause the schedule {SWEEP} in the Temporal UI"
+        return Check("daily sweep", False, f"paused; {seen}", remedy)
+    return Check("daily sweep", True, f"the next one: {found.next.isoformat()}; {seen}")
 
 
 async def _gateway(installation: Installation) -> Check:

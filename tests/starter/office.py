@@ -30,7 +30,7 @@ from starter.notices import Notices
 from tests.contract import ENVELOPE
 from tests.records.material import png
 from tests.starter.opened import check, watched
-from worker import create_worker, register_search_attributes
+from worker import create_worker, ensure_schedules, register_search_attributes
 
 Json = dict[str, Any]
 
@@ -146,6 +146,7 @@ async def open_office(folder: Path, database_url: str) -> AsyncIterator[Office]:
         StackFile(temporal=server.address, database=database_url, pid=os.getpid()).write(home)
         client = await connect(Settings.load(home), keyring)
         await register_search_attributes(client)
+        await ensure_schedules(client)
         async with create_worker(client, database, keyring):
             yield Office(home, desk)
     await database.dispose()
