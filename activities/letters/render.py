@@ -12,6 +12,7 @@ from datetime import date
 import typst
 from pydantic import JsonValue
 
+from activities.letters.certificate import DestructionCertificate
 from activities.letters.characters import plain, printable
 from activities.letters.content import Content, Form, Letter
 from activities.letters.cover import Cover
@@ -31,6 +32,11 @@ def render_form(form: Form) -> bytes:
 def render_cover(cover: Cover) -> bytes:
     """The cover sheet of letters printed together as a PDF, dated with the day they are."""
     return _render("cover", cover, cover.printed_on)
+
+
+def render_certificate(certificate: DestructionCertificate) -> bytes:
+    """The certificate of destruction as a PDF (§1), dated with the last day anything was destroyed."""
+    return _render("certificate", certificate, certificate.destroyed_on)
 
 
 def page_count(pdf: bytes) -> int:

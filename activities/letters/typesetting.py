@@ -15,7 +15,7 @@ import typst
 TEMPLATES: Final = Path(__file__).parent
 _FONT_PACKAGES: Final = (pylopdf_fonts_jp, pylopdf_fonts_ko, pylopdf_fonts_zh_cn, pylopdf_fonts_zh_tw)
 
-Template = Literal["letter", "form", "cover", "glyphs"]
+Template = Literal["letter", "form", "cover", "certificate", "glyphs"]
 
 
 class TemplateError(RuntimeError):
