@@ -148,7 +148,11 @@ async def run(settings: Settings) -> None:
     """Work until told to stop. Waits for Temporal and the database as long as they are out of reach."""
     keyring = Keyring.from_settings(settings)
     database = Database(
-        settings.database(), keyring, settings.destruction_log_file, settings.audit_heads_file
+        settings.database(),
+        keyring,
+        settings.destruction_log_file,
+        settings.audit_heads_file,
+        settings.certificates_folder,
     )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -200,6 +204,7 @@ async def _reapply_destructions(database: Database, stop: asyncio.Event) -> bool
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), timeout=2)
             continue
+        await database.complete_certificates()
         if done.came_back:
             log.warning("destroyed again what a restore had brought back", cases=len(done.came_back))
         return True

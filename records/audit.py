@@ -261,7 +261,7 @@ async def cut_off(conn: AsyncConnection, case_id: str | None = None) -> list[Bro
     unopened = select(requests.c.id.label("case_id")).where(~exists().where(audit.c.case_id == requests.c.id))
     unwitnessed = select(certificates.c.case_id, certificates.c.record_class).where(
         ~exists().where(
-            audit.c.case_id == certificates.c.case_id,
+            audit.c.case_id == func.split_part(certificates.c.case_id, "/", 1),
             audit.c.previous == certificates.c.audit_digest,
         )
     )

@@ -5,21 +5,32 @@ logs.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from uuid import UUID
 
+import structlog
 from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, TimeoutError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+    TimeoutError,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from records import checkpoints, destruction_log
+from records import certificate_files, certificates, checkpoints, destruction_log
+from records.certificate_files import CertificateFolder
 from records.destruction_log import LogFile, Reapplied
 from records.heads import HeadsFile
 from records.vault import Vault
-from runtime.errors import Misconfigured, Unreachable
+from runtime.errors import KeyringError, Misconfigured, Unreachable
 from runtime.keys import Keyring
+
+log = structlog.stdlib.get_logger(__name__)
 
 CONNECT_SECONDS = 5
 # A peer that is gone without a word is noticed in half a minute, not in the two hours that are the default.
@@ -36,10 +47,15 @@ class Database:
     """The case file of an installation: transactions, and the vault that opens what is sealed in it."""
 
     def __init__(
-        self, url: str, keyring: Keyring, log_file: Path | None = None, heads_file: Path | None = None
+        self,
+        url: str,
+        keyring: Keyring,
+        log_file: Path | None = None,
+        heads_file: Path | None = None,
+        certificates_folder: Path | None = None,
     ) -> None:
-        """Nothing is connected yet. What is destroyed is also written down in ``log_file``, and each
-        checkpoint of the audit trail in ``heads_file``.
+        """Nothing is connected yet. What is destroyed is also written down in ``log_file``, each checkpoint
+        of the audit trail in ``heads_file``, certificates in files in ``certificates_folder``.
 
         Raises ``Misconfigured`` for an address that is not PostgreSQL's."""
         self._url = psycopg_url(url)
@@ -56,6 +72,7 @@ class Database:
         self.vault = Vault(keyring)
         self.destruction_file = LogFile(log_file) if log_file else None
         self.heads_file = HeadsFile(heads_file) if heads_file else None
+        self.certificates = CertificateFolder(certificates_folder) if certificates_folder else None
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
@@ -68,12 +85,16 @@ class Database:
             async with self._engine.begin() as conn:
                 destruction_log.take_pending(conn)  # of a transaction that was rolled back
                 checkpoints.take_pending(conn)
+                certificates.take_pending(conn)
                 yield conn
+                certified = certificates.take_pending(conn)
                 destroyed, checkpoint = destruction_log.take_pending(conn), checkpoints.take_pending(conn)
             if destroyed and self.destruction_file:
                 await self._write_down(self.destruction_file, destroyed)
             if checkpoint and self.heads_file:
                 await self._write_heads(self.heads_file)
+            if certified and self.certificates:
+                await self._write_certificates(self.certificates, certified)
 
     async def reapply_destructions(self) -> Reapplied:
         """Destroy again what a restore has brought back; see ``destruction_log.reapply``.
@@ -96,6 +117,24 @@ class Database:
             heads = await checkpoints.unwritten(conn, file)
         if heads:
             await asyncio.to_thread(file.append, heads)
+
+    async def complete_certificates(self) -> None:
+        """Write the files of certificates that are not there: somebody was killed, or a disk was full."""
+        if self.certificates:
+            await self._write_certificates(self.certificates)
+
+    async def _write_certificates(
+        self, folder: CertificateFolder, case_ids: Iterable[str] | None = None
+    ) -> None:
+        """They are committed: a file that cannot be written now is made good at the next start."""
+        try:
+            async with self._engine.begin() as conn:
+                missing = await certificate_files.unwritten(conn, folder) if case_ids is None else case_ids
+                await certificate_files.write(conn, self.vault.keyring, folder, missing)
+        except (OSError, SQLAlchemyError, KeyringError) as error:
+            log.warning(
+                "a certificate's file is not written", folder=str(folder.path), error=type(error).__name__
+            )
 
     async def dispose(self) -> None:
         """Close every connection of the pool."""

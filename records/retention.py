@@ -62,7 +62,7 @@ async def destroy_class(
     done = [
         found
         for found in await certificates.of_request(conn, request_id)
-        if found.record_class is record_class
+        if found.record_class == record_class
     ]
     if done:
         return done[0]
@@ -98,7 +98,8 @@ async def destroy_class(
     await expiries.gone(conn, request_id, record_class)
     return await certificates.issue(
         conn,
-        request_id=request_id,
+        sealed.keyring,
+        case_id=request_id,
         record_class=record_class,
         on=on,
         by=by,

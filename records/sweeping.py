@@ -110,7 +110,8 @@ async def destroy_expired(
     by_place = Counter(f"{row.service}/{row.category}" for row in gone)
     await certificates.issue(
         conn,
-        request_id=certificate,
+        vault.keyring,
+        case_id=certificate,
         record_class=RECORD_CLASS,
         on=on,
         by=by,

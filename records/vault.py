@@ -62,10 +62,10 @@ class Destruction:
 
 
 class Vault:
-    """Seals and opens records with the keys of a keyring. Holds no unwrapped key between two calls."""
+    """Seals and opens records with the keys of its ``keyring``. Holds no unwrapped key between two calls."""
 
     def __init__(self, keyring: Keyring) -> None:
-        self._keyring = keyring
+        self.keyring = keyring
 
     async def seal(
         self,
@@ -207,7 +207,7 @@ class Vault:
 
         Call until it answers 0 (in a transaction each): then older key-encryption keys wrap nothing any more.
         """
-        kek_id, _ = self._keyring.current_kek()
+        kek_id, _ = self.keyring.current_kek()
         rows = await conn.execute(
             select(data_keys)
             .where(data_keys.c.kek_id != kek_id)
@@ -249,7 +249,7 @@ class Vault:
         return bool(await conn.scalar(select(ended)))
 
     def _wrap(self, case_id: str, record_class: str, key: "_DataKey") -> dict[str, object]:
-        kek_id, kek = self._keyring.current_kek()
+        kek_id, kek = self.keyring.current_kek()
         nonce = os.urandom(NONCE_BYTES)
         bound = joined("data_keys", case_id, record_class, key.id.bytes, kek_id)
         return {
@@ -263,7 +263,7 @@ class Vault:
         what = f"data key {row.key_id}"
         bound = joined("data_keys", row.case_id, row.record_class, row.key_id.bytes, row.kek_id)
         try:
-            secret = AESGCM(self._keyring.kek(row.kek_id)).decrypt(
+            secret = AESGCM(self.keyring.kek(row.kek_id)).decrypt(
                 row.wrapped[:NONCE_BYTES], row.wrapped[NONCE_BYTES:], bound
             )
         except (InvalidTag, ValueError):

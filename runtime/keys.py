@@ -23,6 +23,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
 from runtime.errors import KeyringError, UnknownKey
 from runtime.home import create_home, write_private
 from runtime.settings import Settings
@@ -123,6 +125,16 @@ class Keyring:
     def codec_key(self, key_id: str) -> bytes:
         """The codec key of an id. Raises ``UnknownKey``."""
         return _find(self._fresh().codec, key_id)
+
+    def signing_key(self) -> tuple[str, Ed25519PrivateKey]:
+        """The key to sign with, and its id."""
+        seed = hmac.digest(self._keys.index, b"kaiji signing key 1", "sha256")
+        return "sign-1", Ed25519PrivateKey.from_private_bytes(seed)
+
+    def public_keys(self) -> Mapping[str, Ed25519PublicKey]:
+        """Every key that signatures are checked with, by its id."""
+        key_id, key = self.signing_key()
+        return {key_id: key.public_key()}
 
     def fingerprint(self, purpose: str, data: bytes) -> str:
         """HMAC-SHA256 of data in hex: equal for equal data and purpose, telling nothing without the key."""

@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     audit_heads: Path | None = None
     """The file of the audit trail's signed checkpoints, which no restore of the database takes back either;
     HOME/audit-heads.jsonl unless set."""
+    certificates: Path | None = None
+    """The folder of certificates of destruction, a file for each case; HOME/certificates unless set."""
     virtual_accounts: Annotated[tuple[str, ...], NoDecode] = ()
     """The bank's pool of accounts for one invoice each, separated by spaces: 7 digits, with the branch's code
     before them 10, with bank and branch 14; hyphens as one likes."""
@@ -103,6 +105,10 @@ class Settings(BaseSettings):
     @property
     def audit_heads_file(self) -> Path:
         return self.audit_heads or self.home / "audit-heads.jsonl"
+
+    @property
+    def certificates_folder(self) -> Path:
+        return self.certificates or self.home / "certificates"
 
     @property
     def packs_folder(self) -> Path:

@@ -81,9 +81,12 @@ def _search_attributes() -> dict[str, str]:
 
 async def _seed(settings: Settings, url: str) -> None:
     keyring = Keyring.from_settings(settings)
-    database = Database(url, keyring, settings.destruction_log_file, settings.audit_heads_file)
+    database = Database(
+        url, keyring, settings.destruction_log_file, settings.audit_heads_file, settings.certificates_folder
+    )
     try:
         await database.reapply_destructions()
+        await database.complete_certificates()
         async with database.begin() as conn:
             await staff.seed_development(conn)
             if not await holdings.count_by_service(conn):

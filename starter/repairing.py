@@ -15,7 +15,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.engine import Standing
-from policy.vocabulary import ANSWERS, Phase
+from policy.vocabulary import ANSWERS, Phase, RecordClass
 from records import audit, certificates, expiries, holds, invoices, letters
 from records.database import Database
 from records.holds import Hold
@@ -87,7 +87,7 @@ class TemporalEngine:
 
     async def tell(self, request_id: str, envelopes: Sequence[str]) -> int | None:
         """See `Engine`."""
-        handle = self._client.get_workflow_handle_for(DisclosureRequest.run, request_id)
+        handle = self._client.get_workflow_handle(request_id)
         try:
             with understood():
                 status = await handle.query(DisclosureRequest.status, rpc_timeout=_RPC)
@@ -161,7 +161,7 @@ async def rebuilt(conn: AsyncConnection, request: RequestRow) -> Case:
     ]
     gone = [
         RecordStatus(
-            record_class=each.record_class,
+            record_class=RecordClass(each.record_class),
             on=each.destroyed_on,
             rule=each.rule,
             clause=each.clause,

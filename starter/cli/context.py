@@ -88,7 +88,11 @@ class Installation:
             raise Unreachable("database", hint)
         settings = self.settings
         return Database(
-            settings.database(), self.keyring, settings.destruction_log_file, settings.audit_heads_file
+            settings.database(),
+            self.keyring,
+            settings.destruction_log_file,
+            settings.audit_heads_file,
+            settings.certificates_folder,
         )
 
     async def temporal(self) -> "Client":

@@ -188,7 +188,7 @@ async def test_an_open_request_keeps_everything(db: Database, keyring: Keyring, 
     async with db.begin() as conn:
         await requests.reopen(conn, request_id)  # as nothing does once a class is gone
     again = await destroy(db, request_id, RecordClass.IDENTITY_DOCUMENTS, closed=False)
-    assert again.record_class is RecordClass.IDENTITY_DOCUMENTS
+    assert again.record_class == RecordClass.IDENTITY_DOCUMENTS
 
 
 @pytest.mark.parametrize(
