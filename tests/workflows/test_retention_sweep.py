@@ -23,6 +23,7 @@ from policy.refusals import Code
 from policy.vocabulary import Phase, RecordClass
 from records import audit, certificates, holdings, import_log, requests, sweeps
 from records.sweeps import Course
+from records.tables import expiries as expiry_rows
 from records.tables import holding_subjects
 from records.tables import holdings as holding_rows
 from runtime.embedded.postgres import PostgresServer
@@ -236,14 +237,20 @@ async def test_what_hangs_is_put_right_or_reported(swept: World) -> None:
     await ended.advance(days=92)
     await ended.to_the_end()  # destroyed
     broken_off = await world.open()
-    await broken_off.advance(days=92)  # closed
+    await broken_off.reach(Phase.RETAINED)
+    sent = [(letter.kind, letter.state) for letter in (await broken_off.status()).letters]
+    await broken_off.hold()
     await client.get_workflow_handle(broken_off.id).terminate()
+    overdue = await world.open()
+    await overdue.advance(days=92)  # closed
     terminated = await world.open()
     await terminated.reach(Phase.AWAITING_PAYMENT)
     await client.get_workflow_handle(terminated.id).terminate()
     untold = await world.open()
     await untold.record(untold.envelope())
     async with database.begin() as conn:
+        late = update(expiry_rows).where(expiry_rows.c.request_id == overdue.id)
+        await conn.execute(late.values(expires_on=world.today - timedelta(days=2)))
         unstarted = await open_request(conn, opened_on=world.today)
         await import_log.begin(
             conn, "0123456789abcdef", "zengin", 10, by="accounts-1", on=world.today - timedelta(days=1)
@@ -267,6 +274,7 @@ async def test_what_hangs_is_put_right_or_reported(swept: World) -> None:
     }
     reported = {
         (terminated.id, "workflow_over", Course.REPORTED),
+        (overdue.id, "overdue", Course.REPORTED),
         (money.workflow_id, "errand_pending", Course.REPORTED),
         ("import/0123456789abcdef", "import_broke_off", Course.REPORTED),
     }
@@ -285,14 +293,14 @@ async def test_what_hangs_is_put_right_or_reported(swept: World) -> None:
     await untold.idle()
     assert (await untold.status()).phase is Phase.VERIFYING
     assert (await client.get_workflow_handle(unstarted).describe()).status is not None
+    status = await broken_off.status()
+    assert [hold.released_on for hold in status.holds] == [None]
+    assert [(letter.kind, letter.state) for letter in status.letters] == sent
+    await broken_off.release()
     await broken_off.to_the_end()
     async with database.begin() as conn:
         gone = {each.record_class for each in await certificates.of_request(conn, broken_off.id)}
-        assert gone == {
-            RecordClass.IDENTITY_DOCUMENTS,
-            RecordClass.RESPONSE_CONTENT,
-            RecordClass.REQUEST_FILE,
-        }
+        assert gone == set(RecordClass)
         assert (await requests.find(conn, broken_off.id)).destroyed_on is not None
 
     again = await sweep(world)
