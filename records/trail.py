@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from records import audit, chains
 from records.audit import Broken
+from records.certificates import verify_all as verify_certificates
 from records.chains import START, Link
 from records.checkpoints import PAGE, Checkpoint, leaves, stored
 from records.database import Database
@@ -86,6 +87,8 @@ async def verify(database: Database, keys: PublicKeys, seen: Seen = lambda steps
         cases, count, since = await _chains(conn, found, seen)
         for broken in await audit.cut_off(conn):
             found.add(broken.case_id, broken.seq, broken.why)
+        for fault in await verify_certificates(conn, keys):
+            found.add(fault.case_id, 0, f"the certificate for {fault.record_class}: {fault.why}")
         certified = await conn.scalar(select(func.count()).select_from(certificates)) or 0
         checkpoints = await stored(conn)
         await _log(conn, checkpoints, keys, found, seen)

@@ -4,14 +4,16 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import date
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from records import audit, checkpoints, merkle, trail
+from records import audit, certificates, checkpoints, merkle, trail
 from records.chains import digest_of
 from records.database import Database
 from records.heads import HeadsFile
@@ -77,7 +79,7 @@ async def releaf(conn: AsyncConnection) -> None:
     )
 
 
-TABLES = ("audit", "audit_leaves", "audit_checkpoints")
+TABLES = ("audit", "audit_leaves", "audit_checkpoints", "certificates")
 
 
 @asynccontextmanager
@@ -358,6 +360,51 @@ async def test_the_program_itself_can_only_add(written: Database) -> None:
             with pytest.raises(DBAPIError, match="append-only"):
                 async with written.begin() as conn:
                     await conn.execute(text(statement))
+
+
+CERTIFICATE = [
+    "DELETE FROM certificates",
+    "UPDATE certificates SET case_id = 'DR-2018-000002-6'",
+    "UPDATE certificates SET record_class = 'request_file'",
+    "UPDATE certificates SET destroyed_on = destroyed_on + 1",
+    "UPDATE certificates SET destroyed_by = 'manager-2'",
+    "UPDATE certificates SET rule = rule || '.'",
+    "UPDATE certificates SET clause = '§2'",
+    "UPDATE certificates SET counts = jsonb_set(counts, '{rows,documents}', '2')",
+    "UPDATE certificates SET key_ids = '{}'",
+    "UPDATE certificates SET pack_version = 'x'",
+    "UPDATE certificates SET audit_digest = sha256('x')",
+    "UPDATE certificates SET certified_at = certified_at + interval '1 microsecond'",
+    "UPDATE certificates SET signing_key = 'x'",
+    "UPDATE certificates SET signature = sha256('x')",
+]
+
+
+async def test_a_certificate_that_is_changed_or_gone_is_named(db: Database, keyring: Keyring) -> None:
+    await append(db, A)
+    async with db.begin() as conn:
+        await certificates.issue(
+            conn,
+            keyring,
+            case_id=A,
+            record_class="identity_documents",
+            on=date(2018, 12, 1),
+            by="kaiji",
+            rule="30 days after delivery or closure",
+            clause="§1, Period of Retention",
+            pack_version="gmo-appscloud-2018-10-22",
+            sealed={"scan": 2},
+            rows={"documents": 3},
+            key_ids=[UUID(int=1)],
+        )
+    found = await verify(db, keyring)
+    assert (found.certificates, found.broken) == (1, ())
+    for statement in CERTIFICATE:
+        async with restored(db):
+            await attack(db, statement)
+            cases = {case_id for case_id, _ in named((await verify(db, keyring)).broken)}
+            assert A in cases, statement
+    assert (await verify(db, keyring)).broken == ()
 
 
 # ── one bit ───────────────────────────────────────────────────────────────────────────────────────────────
