@@ -15,7 +15,7 @@ def fingerprint(key: Ed25519PublicKey) -> str:
 def to_pem(keys: Mapping[str, Ed25519PublicKey]) -> str:
     """All keys in one PEM file, each below its id and fingerprint."""
     blocks = [
-        f"{name}, SHA-256 {fingerprint(key)}\n"
+        f"{name}, SHA-256 {in_fours(fingerprint(key))}\n"
         + key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
         for name, key in keys.items()
     ]

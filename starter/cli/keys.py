@@ -5,12 +5,14 @@ of a destroyed data key can no longer be unwrapped.
 """
 
 import sys
+from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
 
 import typer
 
 from starter.cli.context import By, Installation, command, new_group
+from starter.cli.options import check_writable, write_private
 from starter.cli.output import Answer, say
 
 app = new_group("Keys: rotation of the key-encryption key.")
@@ -19,6 +21,40 @@ CASE = "keys"
 """The case under which the audit trail has rotations."""
 
 _PAGE = 500
+
+
+@command(app, "public", example="kaiji keys public --out public.pem", packs=False)
+async def public(
+    installation: Installation,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.pem", help="Where to write them, all in one file.")
+    ] = None,
+) -> Answer:
+    """Show the public keys that signatures are checked with: certificates' and the audit trail's.
+
+    They are no secret. Hand them to whoever is to check, and tell the fingerprints in another way.
+    """
+    from records.public_keys import fingerprint, in_fours, to_pem
+
+    current, _ = installation.keyring.signing_key()
+    keys = installation.keyring.public_keys()
+    document: dict[str, object] = {
+        "keys": [
+            {
+                "id": name,
+                "public_key": to_pem({name: key}),
+                "fingerprint": fingerprint(key),
+                "current": name == current,
+            }
+            for name, key in keys.items()
+        ]
+    }
+    if out is None:
+        return say(document, to_pem(keys))
+    check_writable(out)
+    write_private(out, to_pem(keys).encode())
+    told = [f"{name}: {in_fours(fingerprint(key))}" for name, key in keys.items()]
+    return say({**document, "out": str(out)}, f"Written: {out}.", *told)
 
 
 @command(app, "rotate", example="kaiji keys rotate --discard-old --by manager-1")

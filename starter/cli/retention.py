@@ -1,4 +1,4 @@
-"""`kaiji retention`: the schedule, what is due to be destroyed, and the certificate of what was (§1)."""
+"""`kaiji retention`: the schedule, and what is due to be destroyed (§1)."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from starter.cli.context import Installation, RequestId, command, new_group
+from starter.cli import certificates
+from starter.cli.context import Installation, command, new_group
 from starter.cli.options import parse_date
-from starter.cli.output import Answer, facts, stack, table
+from starter.cli.output import Answer, stack, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from policy.pack import Pack
-    from policy.retention import Expiry, ScheduledRule
-    from records.certificates import Certificate
-    from records.requests import RequestRow
+    from policy.retention import ScheduledRule
 
 app = new_group("Retention: until when what is kept, what is due, and what was destroyed.")
+certificates.register(app)
 
 On = Annotated[
     date | None,
@@ -79,39 +79,6 @@ async def due(installation: Installation, on: On = None) -> Answer:
     )
 
 
-@command(app, "certificate", example="kaiji retention certificate DR-2018-000001-8")
-async def certificate(installation: Installation, request_id: RequestId) -> Answer:
-    """Show what was destroyed of a request: when, by whom, under which rule; and what is still kept."""
-    from records import certificates, expiries, requests
-
-    async with installation.database.begin() as conn:
-        request = await requests.find(conn, request_id)
-        destroyed = await certificates.of_request(conn, request_id)
-        kept = await expiries.outstanding(conn, request)
-    document = {
-        "request_id": request.id,
-        "outcome": request.outcome,
-        "closed_on": request.closed_on,
-        "destroyed_on": request.destroyed_on,
-        "classes": [
-            {
-                "record_class": done.record_class,
-                "destroyed_on": done.destroyed_on,
-                "destroyed_by": done.destroyed_by,
-                "rule": done.rule,
-                "clause": done.clause,
-                "counts": {"sealed": done.sealed, "rows": done.rows},
-                "key_ids": done.key_ids,
-                "pack_version": done.pack_version,
-                "audit_digest": done.audit_digest.hex(),
-            }
-            for done in destroyed
-        ],
-        "kept": kept,
-    }
-    return Answer(document, lambda: _human(request, destroyed, kept))
-
-
 def _scheduled(pack: "Pack", lines: "Sequence[ScheduledRule]") -> "RenderableType":
     from policy.retention import SAID
 
@@ -130,24 +97,3 @@ def _scheduled(pack: "Pack", lines: "Sequence[ScheduledRule]") -> "RenderableTyp
     headings = ["records", "service", "kept for", "after", "then", "clause"]
     horizon = f"No backup is kept for longer than {pack.backup.horizon} ({pack.backup.citation})."
     return stack(f"{pack.version}:", "", table(headings, rows, empty=""), "", horizon)
-
-
-def _human(request: "RequestRow", destroyed: list["Certificate"], kept: list["Expiry"]) -> "RenderableType":
-    rows = [
-        (d.record_class, d.destroyed_on, d.destroyed_by, d.rule, d.clause, d.records, len(d.key_ids))
-        for d in destroyed
-    ]
-    headings = ["records", "destroyed on", "by", "rule", "clause", "sealed records", "keys"]
-    return stack(
-        facts(
-            [
-                ("request", request.id),
-                ("outcome", request.outcome or "not over yet"),
-                ("closed", request.closed_on),
-                ("all destroyed", request.destroyed_on),
-                ("still kept", ", ".join(f"{each.record_class} until {each.on}" for each in kept)),
-            ]
-        ),
-        "",
-        table(headings, rows, empty="Nothing of it has been destroyed."),
-    )

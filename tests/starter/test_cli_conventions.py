@@ -36,7 +36,7 @@ ACTS = [
     for words in ALL
     if words[0] in {"request", "mail", "deposits", "holdings", "staff", "keys", "refunds"}
 ]
-READ_ONLY = {"list", "show", "timeline", "queue", "provisions", "documents", "ledger", "imports"}
+READ_ONLY = {"list", "show", "public", "timeline", "queue", "provisions", "documents", "ledger", "imports"}
 
 
 @pytest.fixture(autouse=True)
