@@ -12,14 +12,16 @@ from policy.pack import Pack
 from policy.registry import pack as pack_of
 from policy.retention import said
 from policy.vocabulary import Category
-from records import holding_terms
+from records import holding_terms, wide_holds
 from records.holdings import lock_register
 from records.tables import holding_subjects, holdings
 
 
 @dataclass(frozen=True)
 class DueHoldings:
-    """Of how many customers a category has expired in a service and still exists; the first ``since``."""
+    """Of how many customers a category has expired in a service and still exists, the first ``since``; and
+    of how many of them it is ``held``.
+    """
 
     service: str
     category: Category
@@ -27,6 +29,7 @@ class DueHoldings:
     clause: str
     count: int
     since: date
+    held: int = 0
 
 
 async def reckon_anew(conn: AsyncConnection, pack: Pack, *, limit: int = 500) -> int:
@@ -95,19 +98,24 @@ async def due(conn: AsyncConnection, on: date) -> list[DueHoldings]:
             holdings.c.reckoned_by,
             func.count(),
             func.min(holdings.c.expires_on),
+            func.count().filter(wide_holds.stands_on_holding()),
         )
+        .join(holding_subjects, holding_subjects.c.id == holdings.c.subject_id)
         .where(holdings.c.expires_on <= on)
         .group_by(holdings.c.service, holdings.c.category, holdings.c.reckoned_by)
     )
     counts: Counter[tuple[str, Category, str, str]] = Counter()
     first: dict[tuple[str, Category, str, str], date] = {}
-    for service, name, version, count, since in rows:
+    held: Counter[tuple[str, Category, str, str]] = Counter()
+    for service, name, version, count, since, of_held in rows:
         category = Category(name)
         rule = pack_of(version).holdings[category].of(service)
         if rule is not None:
             what = (service, category, said(rule), rule.citation)
             counts[what] += count
+            held[what] += of_held
             first[what] = min(since, first.get(what, since))
     return [
-        DueHoldings(*what, counts[what], first[what]) for what in sorted(first, key=lambda w: (first[w], w))
+        DueHoldings(*what, counts[what], first[what], held[what])
+        for what in sorted(first, key=lambda w: (first[w], w))
     ]

@@ -18,7 +18,7 @@ from policy.vocabulary import Category
 from records import holdings, holdings_schedule
 from records.database import Database
 from records.holdings_schedule import DueHoldings
-from records.tables import holding_subjects
+from records.tables import holding_subjects, wide_holds
 from records.tables import holdings as holding_rows
 from runtime.keys import Keyring
 
@@ -92,6 +92,23 @@ async def test_what_is_due_is_counted_by_service_and_category(db: Database, keyr
         usage, contract = await holdings_schedule.due(conn, date(2026, 1, 1))
     assert (usage.category, usage.count, usage.since) == (Category.USAGE, 3, date(2019, 1, 31))
     assert (contract.category, contract.count, contract.since) == (Category.CONTRACT, 3, date(2026, 1, 1))
+
+
+async def test_what_is_due_says_on_how_many_a_hold_stands(db: Database, keyring: Keyring) -> None:
+    await load(db, keyring, c1="2018-01-31", c2="2018-02-28")
+    hold = {"scope": "class", "record_class": "holdings", "category": "usage", "authority": "court"}
+    days = {"review_on": date(2027, 1, 1), "placed_on": date(2026, 1, 1)}
+    async with db.begin() as conn:
+        await conn.execute(
+            insert(wide_holds).values(id="H-2026-000001", placed_by="manager-1", **hold, **days)
+        )
+        found = await holdings_schedule.due(conn, date(2026, 1, 1))
+        assert [(each.category, each.count, each.held) for each in found] == [
+            (Category.USAGE, 2, 2),
+            (Category.CONTRACT, 2, 0),
+        ]
+        await conn.execute(update(wide_holds).values(released_on=date(2026, 1, 1)))
+        assert [each.held for each in await holdings_schedule.due(conn, date(2026, 1, 1))] == [0, 0]
 
 
 async def test_a_large_register_is_read_by_its_indexes(db: Database, keyring: Keyring) -> None:

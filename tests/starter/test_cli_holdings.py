@@ -122,6 +122,7 @@ async def test_until_when_what_is_held_is_kept_and_what_is_due(office: Office) -
             "clause": "operator default",
             "count": 1,
             "since": str(expires),
+            "held": 0,
         }
     ]
     read = await office.read("retention", "due", "--on", str(expires))
