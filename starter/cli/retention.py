@@ -66,9 +66,12 @@ async def due(installation: Installation, on: On = None) -> Answer:
         )
         for d in found
     ]
-    counted = [(h.service, h.category, h.count, h.since, h.rule, h.clause) for h in of_services]
+    counted = [
+        (h.service, h.category, h.count, h.since, h.rule, h.clause, f"hold on {h.held}" if h.held else None)
+        for h in of_services
+    ]
     of_request = ["request", "records", "since", "rule", "clause", ""]
-    of_service = ["service", "category", "customers", "since", "rule", "clause"]
+    of_service = ["service", "category", "customers", "since", "rule", "clause", ""]
     return Answer(
         {"on": day, "due": listed, "holdings": of_services},
         lambda: stack(
