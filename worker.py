@@ -110,6 +110,7 @@ def create_worker(
             repair.look_for_loose_ends,
             repair.forget_requests,
             repair.forget_deposits,
+            sweep.take_checkpoint,
             sweep.end_sweep,
         ],
         interceptors=[RefusalInterceptor()],

@@ -17,6 +17,7 @@ from policy.roles import Act
 from policy.vocabulary import RecordClass
 from records import (
     audit,
+    checkpoints,
     expiries,
     holdings_schedule,
     retention,
@@ -134,6 +135,18 @@ class SweepActivities(Steps):
             return _more(count)
 
         return await self.taken(step, "destroy_deposits", take)
+
+    @activity.defn
+    async def take_checkpoint(self, step: SweepStep) -> SweepStepDone:
+        """Cover with a signed checkpoint what was audited since the last one."""
+
+        async def take(_: str | None) -> SweepStepDone:
+            async with self.database.begin() as conn:
+                taken = await checkpoints.take(conn, self.database.vault.keyring)
+                await self.say(step, {"checkpoints_taken": 1 if taken else 0}, conn=conn)
+            return SweepStepDone(done=1 if taken else 0)
+
+        return await self.taken(step, "take_checkpoint", take)
 
 
 def _more(count: int) -> SweepStepDone:

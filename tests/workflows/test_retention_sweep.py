@@ -21,7 +21,7 @@ from activities.sweeping import SweepActivities
 from policy.holdings import parse_holdings
 from policy.refusals import Code
 from policy.vocabulary import Phase, RecordClass
-from records import audit, certificates, holdings, import_log, requests, sweeps
+from records import audit, certificates, checkpoints, holdings, import_log, requests, sweeps
 from records.sweeps import Course
 from records.tables import expiries as expiry_rows
 from records.tables import holding_subjects
@@ -158,6 +158,7 @@ async def test_temporal_starts_it_every_night_and_its_report_says_what_was_done(
     async with swept.database.begin() as conn:
         acts = [event.act for event in await audit.events(conn, sweeps.CASE)]
         assert acts == ["sweep_begun", "sweep_ended"]
+        assert len(await checkpoints.stored(conn)) == done.counts["checkpoints_taken"] == 1
 
 
 async def test_two_at_once_and_a_worker_killed_half_way_destroy_everybody_once(swept: World) -> None:
