@@ -115,6 +115,10 @@ class Document:
                 keys[self.signing_key] = key
         return keys
 
+    def digests(self) -> list[str]:
+        """What is signed of each certificate, by its digest."""
+        return [each.digest() for each in self.certificates]
+
     def signing_keys(self) -> list[str]:
         """The ids of all keys that have signed anything of it."""
         return sorted(

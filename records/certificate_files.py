@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from records import certificate_document
-from records.certificate_document import MAX_BYTES, Document
+from records.certificate_document import MAX_BYTES, Document, NoDocument
 from records.instants import seconds, to_microseconds, whole_microseconds
 from records.locks import lock
 from records.tables import certificates
@@ -50,8 +50,16 @@ class CertificateFolder:
             return {}
 
     def write(self, document: Document) -> None:
-        """Put a document in its place; readers see the old one or the new. Raises ``OSError``."""
+        """Put a document in its place; readers see the old one or the new. Raises ``OSError``.
+
+        What it does not go on from is set aside: after a restore of the database, the file may be all that is
+        left of a certificate.
+        """
         create_home(self.path)
+        before = self.read(document.case_id)
+        if before is not None and not _goes_on_from(document, before):
+            file = self.file_of(document.case_id)
+            os.replace(file, file.with_suffix(f".{file.stat().st_mtime_ns // 1000}.json"))
         at = to_microseconds(max(each.certified_at for each in document.certificates if each.certified_at))
         descriptor, temporary = tempfile.mkstemp(dir=self.path, prefix=".")
         try:
@@ -64,6 +72,14 @@ class CertificateFolder:
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(temporary)
+
+
+def _goes_on_from(document: Document, content: bytes) -> bool:
+    try:
+        before = Document.parse(content)
+    except NoDocument:
+        return False
+    return set(before.digests()) <= set(document.digests())
 
 
 async def write(
@@ -81,9 +97,12 @@ async def write(
 
 
 async def unwritten(conn: AsyncConnection, folder: CertificateFolder) -> list[str]:
-    """The cases whose file is not there, or lacks their last certificate."""
+    """The cases whose file is not there, or lacks their last certificate.
+
+    A file that knows more than the database, which was set back, is left as it is.
+    """
     there = await asyncio.to_thread(folder.changed)
     last = seconds(func.max(certificates.c.certified_at))
     wanted = select(certificates.c.case_id, last.label("at")).where(certificates.c.certified_at.is_not(None))
     rows = await conn.execute(wanted.group_by(certificates.c.case_id).order_by(certificates.c.case_id))
-    return [id for id, at in rows if there.get(folder.file_of(id).name) != whole_microseconds(at)]
+    return [id for id, at in rows if there.get(folder.file_of(id).name, 0) < (whole_microseconds(at) or 0)]

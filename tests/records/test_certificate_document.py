@@ -1,5 +1,6 @@
 """The document of certificates: whatever is changed in it, whoever has a key sees it."""
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -163,3 +164,26 @@ def test_public_keys_go_to_others_as_pem(keyring: Keyring) -> None:
     pem = to_pem({name: key})
     assert in_fours(fingerprint(key)) in pem
     assert [each.public_bytes_raw() for each in parse_public_keys(pem.encode())] == [key.public_bytes_raw()]
+
+
+def test_its_description_is_enough_to_check_it(keyring: Keyring) -> None:
+    """As `docs/retention.md` tells it, with nothing of Kaiji's own."""
+
+    def joined(*parts: bytes) -> bytes:
+        return b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+
+    def without_signature(value: Json) -> bytes:
+        rest = {name: each for name, each in value.items() if name != "signature"}
+        return json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()
+
+    written = document(keyring)
+    read = json.loads(written.to_bytes())
+    keys = {each["id"]: bytes.fromhex(each["public_key"]) for each in read["public_keys"]}
+    for form, each in (
+        ("kaiji certificates of destruction 1", read),
+        *(("kaiji certificate 1", each) for each in read["certificates"]),
+    ):
+        key = Ed25519PublicKey.from_public_bytes(keys[each["signing_key"]])
+        key.verify(bytes.fromhex(each["signature"]), joined(form.encode(), without_signature(each)))
+    signed = joined(b"kaiji certificate 1", without_signature(read["certificates"][0]))
+    assert hashlib.sha256(signed).hexdigest() == written.certificates[0].digest()

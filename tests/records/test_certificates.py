@@ -262,3 +262,17 @@ async def test_a_start_writes_nothing_that_is_there_and_whatever_lacks_a_certifi
     os.utime(file, ns=(stale, stale))  # as if the second one had never been written
     await db.complete_certificates()
     assert folder(db).read(request_id) == (await of_case(db, keyring, request_id)).to_bytes()
+
+
+async def test_a_database_that_was_set_back_takes_no_certificate_away(
+    db: Database, keyring: Keyring, certified: str
+) -> None:
+    before = folder(db).read(certified)
+    async with db.begin() as conn:
+        await as_superuser(conn, "DELETE FROM certificates WHERE record_class <> 'identity_documents'")
+    await db.complete_certificates()
+    assert folder(db).read(certified) == before
+    await destroy(db, certified, RecordClass.REQUEST_FILE)
+    assert folder(db).read(certified) == (await of_case(db, keyring, certified)).to_bytes()
+    (aside,) = folder(db).path.glob(f"{certified}.*.json")
+    assert aside.read_bytes() == before
