@@ -10,6 +10,7 @@ from activities.letters.certificate import (
     DestroyedClass,
     DestructionCertificate,
     class_name,
+    clause_said,
     counted,
     rule_said,
 )
@@ -93,7 +94,7 @@ def to_pdf(document: Document, language: Language) -> bytes:
             destroyed_on=each.destroyed_on,
             destroyed_by=each.destroyed_by,
             rule=rule_said(each.rule, language),
-            clause=each.clause,
+            clause=clause_said(each.clause, language),
             records=each.records,
             keys=len(each.key_ids),
             counts=() if of_request else counted(pack(each.pack_version), each.sealed, language),

@@ -1,4 +1,4 @@
-"""What the certificate of destruction says on paper (§1): built from what is signed, without personal data."""
+"""What the certificate of destruction says on paper (§1): made of what is signed, no personal data."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Final
 from activities.letters.content import Content
 from policy.pack import Pack
 from policy.retention import SAID
-from policy.rules import HoldingTrigger, Trigger
+from policy.rules import OPERATOR_DEFAULT, HoldingTrigger, Trigger
 from policy.vocabulary import Category, Language, RecordClass
 
 _RULE: Final = re.compile(r"(\d+) (day|month|year)s? after (.+)")
@@ -31,8 +31,8 @@ class DestroyedClass(Content):
     """A class of records that is gone: `records` sealed records and `keys` keys to them, under a rule.
 
     `digest` is that of its own certificate, `audit_digest` the one the event of it follows in the audit
-    trail, in hexadecimal digits. `signed` is False for those from before there were signatures. `counts` tells
-    of what there were how many, where that is no word of the program's own.
+    trail, in hexadecimal digits. `signed` is False for those from before there were signatures. `counts`
+    says how many there were of each category.
     """
 
     name: str
@@ -83,6 +83,11 @@ def rule_said(rule: str, language: Language) -> str:
     if language is Language.EN:
         return rule
     return "、".join(_in_japanese(each) for each in rule.split("; "))
+
+
+def clause_said(clause: str, language: Language) -> str:
+    """What a rule rests on: the policy's own clause, or that the operator decided it."""
+    return "当社の定め" if clause == OPERATOR_DEFAULT and language is Language.JA else clause
 
 
 def _in_japanese(rule: str) -> str:

@@ -217,7 +217,8 @@ async def test_without_a_file_the_database_is_asked(office: Office) -> None:
     assert Document.parse(out.read_bytes()).case_id == PAGE
     sheet = office.desk / "page.pdf"
     await office.do("retention", "certificate", PAGE, "--out", str(sheet))
-    assert squeezed("契約の終了から1年") in words(sheet.read_bytes())
+    for said in ("お客さまの個人情報", "契約情報", "契約の終了から1年"):
+        assert squeezed(said) in words(sheet.read_bytes())
     for id in ("DR-2018-000999-9", "holdings/2026-11-24/999"):
         for options in ([], ["--verify"]):
             assert (await office.run("retention", "certificate", id, *options)).status == 4
