@@ -19,7 +19,7 @@ from records.certificates import UNREADABLE, Certificate
 from records.encoding import canonical_json, joined
 from records.heads import PublicKeys
 from records.public_keys import fingerprint
-from runtime.keys import Keyring
+from runtime.key_service import KeyService
 
 FORMAT = "kaiji certificates of destruction 1"
 MAX_BYTES = 16 * 1024 * 1024
@@ -41,7 +41,7 @@ class Document:
     signature: bytes = b""
 
     @classmethod
-    def of(cls, case_id: str, found: Iterable[Certificate], keyring: Keyring) -> Self:
+    def of(cls, case_id: str, found: Iterable[Certificate], keyring: KeyService) -> Self:
         """The document of these certificates, signed with the current key."""
         listed = tuple(found)
         key_id, key = keyring.signing_key()
@@ -148,7 +148,7 @@ class Document:
         return joined(FORMAT, canonical_json(self._content()))
 
 
-async def of_case(conn: AsyncConnection, keyring: Keyring, case_id: str) -> Document | None:
+async def of_case(conn: AsyncConnection, keyring: KeyService, case_id: str) -> Document | None:
     """The document of what was destroyed of a request or in a page of a sweep; None where nothing was."""
     found = await certificates.of_request(conn, case_id)
     return Document.of(case_id, found, keyring) if found else None

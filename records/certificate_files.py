@@ -20,7 +20,7 @@ from records.instants import seconds, to_microseconds, whole_microseconds
 from records.locks import lock
 from records.tables import certificates
 from runtime.home import create_home
-from runtime.keys import Keyring
+from runtime.key_service import KeyService
 
 
 class CertificateFolder:
@@ -83,7 +83,7 @@ def _goes_on_from(document: Document, content: bytes) -> bool:
 
 
 async def write(
-    conn: AsyncConnection, keyring: Keyring, folder: CertificateFolder, case_ids: Iterable[str]
+    conn: AsyncConnection, keyring: KeyService, folder: CertificateFolder, case_ids: Iterable[str]
 ) -> None:
     """Write the files of these cases. Raises ``OSError``.
 

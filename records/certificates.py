@@ -24,7 +24,7 @@ from records.heads import PublicKeys
 from records.instants import from_microseconds, seconds, whole_microseconds
 from records.tables import audit as events
 from records.tables import certificates
-from runtime.keys import Keyring
+from runtime.key_service import KeyService
 
 _VERSION = "kaiji certificate 1"
 
@@ -148,7 +148,7 @@ class Fault:
 
 async def issue(
     conn: AsyncConnection,
-    keyring: Keyring,
+    keyring: KeyService,
     *,
     case_id: str,
     record_class: str,

@@ -18,7 +18,7 @@ from records.instants import from_microseconds, seconds, whole_microseconds
 from records.locks import lock
 from records.merkle import Tree
 from records.tables import audit, audit_checkpoints, audit_leaves
-from runtime.keys import Keyring
+from runtime.key_service import KeyService
 
 _LEAF_VERSION = "kaiji audit leaf 1"
 PAGE = 500
@@ -49,7 +49,7 @@ class Leaf:
         return merkle.leaf_hash(joined(_LEAF_VERSION, self.case_id, str(self.seq), self.digest))
 
 
-async def take(conn: AsyncConnection, keyring: Keyring) -> Checkpoint | None:
+async def take(conn: AsyncConnection, keyring: KeyService) -> Checkpoint | None:
     """Cover every event that no checkpoint covers yet; None where there is none.
 
     An event whose transaction is still open is covered by the next one: those of a case are committed in

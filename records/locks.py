@@ -16,6 +16,11 @@ async def lock(conn: AsyncConnection, name: str) -> None:
     await conn.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
 
 
+async def lock_shared(conn: AsyncConnection, name: str) -> None:
+    """Wait for whoever has the lock of this name alone; many may share it."""
+    await conn.execute(select(func.pg_advisory_xact_lock_shared(func.hashtextextended(name, 0))))
+
+
 async def lock_all(conn: AsyncConnection, names: Sequence[str]) -> None:
     """Wait for the locks of all these names, in this order."""
     if names:

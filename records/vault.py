@@ -23,15 +23,18 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import BaseModel, ValidationError
-from sqlalchemy import Row, delete, exists, func, select, update
+from sqlalchemy import Row, Select, bindparam, delete, exists, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from records import destruction_log
 from records.arrays import any_of
 from records.encoding import joined
+from records.locks import lock_shared
 from records.tables import certificates, data_keys, vault
-from runtime.keys import Keyring
+from runtime.errors import UnknownKey
+from runtime.key_service import KeyService, WrongKey
+from runtime.keyset import KeyKind
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -53,6 +56,25 @@ class Tampered(Exception):
         super().__init__(f"{what} was altered since it was sealed")
 
 
+Place = tuple[str, str]
+"""Case and record class of a data key, in the order in which they are wrapped anew."""
+
+START: Place = ("", "")
+WRAPPING = "keys/wrapping"
+"""The lock shared by all who wrap a new data key, until they commit: who waits for it alone has waited for
+everybody that may have used an older key-encryption key."""
+
+_PLACE = (data_keys.c.case_id, data_keys.c.record_class)
+
+
+@dataclass(frozen=True)
+class Rewrapped:
+    """How many data keys were wrapped anew, and behind which to go on; None at the end."""
+
+    count: int
+    last: Place | None
+
+
 @dataclass(frozen=True)
 class Destruction:
     """What a destruction removed: sealed rows by label, and the ids of the keys."""
@@ -64,7 +86,7 @@ class Destruction:
 class Vault:
     """Seals and opens records with the keys of its ``keyring``. Holds no unwrapped key between two calls."""
 
-    def __init__(self, keyring: Keyring) -> None:
+    def __init__(self, keyring: KeyService) -> None:
         self.keyring = keyring
 
     async def seal(
@@ -97,9 +119,10 @@ class Vault:
         where a case has a key of this class already.
         """
         keys, rows = [], []
+        await lock_shared(conn, WRAPPING)
         for case_id, content in data.items():
             key = _DataKey.derive(uuid4(), case_id, record_class, os.urandom(KEY_BYTES))
-            wrapped = self._wrap(case_id, record_class, key)
+            wrapped = await self._wrap(case_id, record_class, key)
             keys.append({"case_id": case_id, "record_class": record_class, **wrapped})
             rows.append(_sealed(uuid4(), case_id, record_class, label, key, content))
         if rows:
@@ -109,22 +132,20 @@ class Vault:
 
     async def unseal(self, conn: AsyncConnection, id: UUID) -> bytes:
         """The data sealed under an id. Raises ``Destroyed``, ``Tampered`` or ``UnknownKey``."""
-        row = (
-            await conn.execute(
-                select(vault, data_keys.c.kek_id, data_keys.c.wrapped, data_keys.c.commitment)
-                .join(
-                    data_keys,
-                    (data_keys.c.case_id == vault.c.case_id)
-                    & (data_keys.c.record_class == vault.c.record_class)
-                    & (data_keys.c.key_id == vault.c.key_id),
-                    isouter=True,
-                )
-                .where(vault.c.id == id)
+        found = await self._with_key(
+            conn,
+            select(vault, data_keys.c.kek_id, data_keys.c.wrapped, data_keys.c.commitment)
+            .join(
+                data_keys,
+                (data_keys.c.case_id == vault.c.case_id)
+                & (data_keys.c.record_class == vault.c.record_class)
+                & (data_keys.c.key_id == vault.c.key_id),
             )
-        ).one_or_none()
-        if row is None or row.wrapped is None:
+            .where(vault.c.id == id),
+        )
+        if found is None:
             raise Destroyed(f"sealed record {id}")
-        key = self._unwrap(row)
+        row, key = found
         nonce, sealed = row.ciphertext[:NONCE_BYTES], row.ciphertext[NONCE_BYTES:]
         bound = _bound(row.id, row.case_id, row.record_class, row.label, row.key_id)
         try:
@@ -202,25 +223,32 @@ class Vault:
         await destruction_log.record_many(conn, record_class, destroyed)
         return Destruction(counts=dict(counts.all()), key_ids=tuple(key_id for _, key_id, _ in destroyed))
 
-    async def rewrap(self, conn: AsyncConnection, limit: int = 500) -> int:
-        """Wrap up to ``limit`` data keys anew, under the current key-encryption key; answers how many.
+    async def rewrap(
+        self, conn: AsyncConnection, *, after: Place = START, limit: int = 500, wait: bool = False
+    ) -> Rewrapped:
+        """Wrap up to ``limit`` data keys behind ``after`` anew, under the current key-encryption key.
 
-        Call until it answers 0 (in a transaction each): then older key-encryption keys wrap nothing any more.
+        Those on which somebody else is at work are left out, unless told to ``wait``.
         """
-        kek_id, _ = self.keyring.current_kek()
-        rows = await conn.execute(
+        current = self.keyring.versions(KeyKind.KEK)[-1].id
+        page = (
             select(data_keys)
-            .where(data_keys.c.kek_id != kek_id)
+            .where(data_keys.c.kek_id != current, tuple_(*_PLACE) > after)
+            .order_by(*_PLACE)
             .limit(limit)
-            .with_for_update(skip_locked=True)
+            .with_for_update(key_share=True, skip_locked=not wait)  # who seals with them goes on
         )
-        count = 0
-        for row in rows:
-            key = self._unwrap(row)
-            changed = self._wrap(row.case_id, row.record_class, key)
-            await conn.execute(update(data_keys).where(data_keys.c.key_id == key.id).values(changed))
-            count += 1
-        return count
+        rows = (await conn.execute(page)).all()
+        changed = [
+            {"of": row.key_id, **await self._wrap(row.case_id, row.record_class, await self._unwrap(row))}
+            for row in rows
+        ]
+        if changed:
+            columns = {name: bindparam(name) for name in ("kek_id", "wrapped", "commitment")}
+            statement = update(data_keys).where(data_keys.c.key_id == bindparam("of")).values(columns)
+            await conn.execute(statement, changed)
+        last = (rows[-1].case_id, rows[-1].record_class) if len(rows) == limit else None
+        return Rewrapped(len(rows), last)
 
     async def _data_key(self, conn: AsyncConnection, case_id: str, record_class: str) -> "_DataKey":
         # The share lock keeps a destruction from passing between this look at the key and the record's
@@ -230,43 +258,54 @@ class Vault:
             .where(data_keys.c.case_id == case_id, data_keys.c.record_class == record_class)
             .with_for_update(read=True, key_share=True)
         )
-        row = (await conn.execute(wanted)).one_or_none()
-        if row is None and not await self._certified(conn, case_id, record_class):
+        found = await self._with_key(conn, wanted)
+        if found is None and not await self._certified(conn, case_id, record_class):
+            await lock_shared(conn, WRAPPING)
             key = _DataKey.derive(uuid4(), case_id, record_class, os.urandom(KEY_BYTES))
             await conn.execute(
                 insert(data_keys)
-                .values(case_id=case_id, record_class=record_class, **self._wrap(case_id, record_class, key))
+                .values(
+                    case_id=case_id,
+                    record_class=record_class,
+                    **await self._wrap(case_id, record_class, key),
+                )
                 .on_conflict_do_nothing(index_elements=["case_id", "record_class"])
             )
-            row = (await conn.execute(wanted)).one_or_none()
-        if row is None:
+            found = await self._with_key(conn, wanted)
+        if found is None:
             raise Destroyed(f"the key of {record_class} of {case_id}")
-        return self._unwrap(row)
+        return found[1]
 
     async def _certified(self, conn: AsyncConnection, case_id: str, record_class: str) -> bool:
         """Whether this class was destroyed: nothing is sealed in it any more, or it would outlive its end."""
         ended = exists().where(certificates.c.case_id == case_id, certificates.c.record_class == record_class)
         return bool(await conn.scalar(select(ended)))
 
-    def _wrap(self, case_id: str, record_class: str, key: "_DataKey") -> dict[str, object]:
-        kek_id, kek = self.keyring.current_kek()
-        nonce = os.urandom(NONCE_BYTES)
-        bound = joined("data_keys", case_id, record_class, key.id.bytes, kek_id)
-        return {
-            "key_id": key.id,
-            "kek_id": kek_id,
-            "wrapped": nonce + AESGCM(kek).encrypt(nonce, key.secret, bound),
-            "commitment": key.commitment,
-        }
+    async def _with_key(
+        self, conn: AsyncConnection, query: Select[tuple[object, ...]]
+    ) -> tuple[Row[tuple[object, ...]], "_DataKey"] | None:
+        """The row of a data key and the key. Where a rotation passes between the look at the row and the look
+        at the keyring, the row is wrapped under another key by then."""
+        for again in (True, False):
+            row = (await conn.execute(query)).one_or_none()
+            try:
+                return None if row is None else (row, await self._unwrap(row))
+            except UnknownKey:
+                if not again:
+                    raise
+        return None
 
-    def _unwrap(self, row: Row[tuple[object, ...]]) -> "_DataKey":
+    async def _wrap(self, case_id: str, record_class: str, key: "_DataKey") -> dict[str, object]:
+        bound = joined("data_keys", case_id, record_class, key.id.bytes)
+        kek_id, wrapped = await self.keyring.wrap(key.secret, bound)
+        return {"key_id": key.id, "kek_id": kek_id, "wrapped": wrapped, "commitment": key.commitment}
+
+    async def _unwrap(self, row: Row[tuple[object, ...]]) -> "_DataKey":
         what = f"data key {row.key_id}"
-        bound = joined("data_keys", row.case_id, row.record_class, row.key_id.bytes, row.kek_id)
+        bound = joined("data_keys", row.case_id, row.record_class, row.key_id.bytes)
         try:
-            secret = AESGCM(self.keyring.kek(row.kek_id)).decrypt(
-                row.wrapped[:NONCE_BYTES], row.wrapped[NONCE_BYTES:], bound
-            )
-        except (InvalidTag, ValueError):
+            secret = await self.keyring.unwrap(row.kek_id, row.wrapped, bound)
+        except WrongKey:
             raise Tampered(what) from None
         key = _DataKey.derive(row.key_id, row.case_id, row.record_class, secret)
         if not hmac.compare_digest(key.commitment, row.commitment):

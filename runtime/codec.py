@@ -25,7 +25,8 @@ from temporalio.converter import EncodingPayloadConverter, PayloadCodec
 from temporalio.exceptions import ApplicationError
 
 from runtime.errors import Undecodable
-from runtime.keys import KEY_BYTES, Keyring
+from runtime.keys import Keyring
+from runtime.keyset import KEY_BYTES
 
 ENCODING = b"binary/encrypted"
 REFUSED = b"binary/refused"

@@ -1,100 +1,68 @@
 """The keyring: every secret key of an installation, by version.
 
-Three kinds of keys, 256 bits each:
+Four kinds of keys, 256 bits each:
 
 - key-encryption keys (``kek-1``, ``kek-2``, …) wrap the data keys of the sealed records;
 - codec keys (``codec-1``, …) encrypt what Temporal stores;
+- signing keys (``sign-1``, …; Ed25519 seeds) sign certificates and checkpoints of the audit trail;
 - one index key makes fingerprints: blind indexes that find equal values without holding them.
 
-The newest version of a kind is the current one. The file is watched: a key added or discarded by another
-process is seen at the next call, so that nothing is sealed under a key that is about to go.
+The newest version of a kind is the current one; a rotation marks the others as retired, with the time. The
+keyring is watched: a key added or discarded by another process is seen at the next call, so that nothing is
+sealed under a key that is about to go.
 """
 
-import base64
-import binascii
 import contextlib
-import fcntl
 import hmac
-import json
 import os
-import secrets
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from runtime.errors import KeyringError, UnknownKey
+from runtime.errors import KeyringError
 from runtime.home import create_home, write_private
+from runtime.key_service import WrongKey
+from runtime.keyrings import Environment, Place, place_at
+from runtime.keyset import KeyKind, KeySet, KeyVersion
 from runtime.settings import Settings
 
-KEY_BYTES = 32
-
-_Stamp = tuple[int, int]
-
-
-@dataclass(frozen=True, repr=False)
-class _Keys:
-    kek: Mapping[str, bytes]
-    codec: Mapping[str, bytes]
-    index: bytes
-
-    @classmethod
-    def generate(cls) -> Self:
-        return cls(kek={"kek-1": _new_key()}, codec={"codec-1": _new_key()}, index=_new_key())
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Self:
-        try:
-            document = json.loads(text)
-            keys = cls(
-                kek={str(key_id): _decode(key) for key_id, key in document["kek"].items()},
-                codec={str(key_id): _decode(key) for key_id, key in document["codec"].items()},
-                index=_decode(document["index"]),
-            )
-            for kind, versions in (("kek", keys.kek), ("codec", keys.codec)):
-                if not versions or any(_version(key_id, kind) < 1 for key_id in versions):
-                    raise ValueError(kind)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            # The cause is dropped on purpose: it would quote key material.
-            raise KeyringError("the keyring is malformed") from None
-        return keys
-
-    def to_json(self) -> str:
-        document = {
-            "kek": {key_id: _encode(key) for key_id, key in self.kek.items()},
-            "codec": {key_id: _encode(key) for key_id, key in self.codec.items()},
-            "index": _encode(self.index),
-        }
-        return json.dumps(document, indent=2) + "\n"
+_NONCE_BYTES = 12
 
 
 class Keyring:
-    """The keys of an installation. Its repr shows ids, never keys."""
+    """The keys of an installation; a ``KeyService``. Its repr shows ids, never keys."""
 
-    def __init__(self, keys: _Keys, stamp: _Stamp | None = None, path: Path | None = None) -> None:
-        self._keys = keys
-        self._stamp = stamp
-        self._path = path
+    def __init__(self, place: Place) -> None:
+        """Raises ``KeyringError`` when the keys are missing, malformed, or open to other users."""
+        self._place = place
+        self._keys, self._stamp = place.read()
 
     @classmethod
     def open(cls, path: Path, *, create: bool = False) -> Self:
-        """Open the keyring file; with ``create`` make a fresh one (0600) where none is.
+        """Open the keyring at a path; with ``create`` make a fresh file (0600) where none is.
 
-        Of two processes that create at once, one wins and both use its keys. Raises ``KeyringError`` when the
-        file is missing, malformed, or open to other users.
+        Of two processes that create at once, one wins and both use its keys. A keyring from before there were
+        signing keys gets one, where it can be written. Raises ``KeyringError`` when it is missing, malformed,
+        or open to other users.
         """
         if create and not path.exists():
             create_home(path.parent)
             with contextlib.suppress(FileExistsError):
-                write_private(path, _Keys.generate().to_json(), replace=False)
-        return cls(*_read(path), path)
+                write_private(path, KeySet.generate().to_json(), replace=False)
+        keyring = cls(place_at(path))
+        with contextlib.suppress(KeyringError):
+            keyring._complete()
+        return keyring
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """A keyring given as text (`KAIJI_KEYRING`); it cannot be rotated from here."""
-        return cls(_Keys.from_json(text))
+        """A keyring given as text (`KAIJI_KEYRING`); its keys cannot be changed from here."""
+        return cls(Environment(text))
 
     @classmethod
     def from_settings(cls, settings: Settings, *, create: bool = False) -> Self:
@@ -104,37 +72,53 @@ class Keyring:
         return cls.open(settings.keyring_file, create=create)
 
     def __repr__(self) -> str:
-        return f"Keyring(kek={sorted(self._keys.kek)}, codec={sorted(self._keys.codec)})"
+        kinds = ", ".join(f"{kind}={self._keys.ids(kind)}" for kind in KeyKind)
+        return f"Keyring({kinds})"
 
-    def current_kek(self) -> tuple[str, bytes]:
-        """The key-encryption key to wrap with, and its id."""
-        return _newest(self._fresh().kek)
+    async def wrap(self, secret: bytes, bound: bytes) -> tuple[str, bytes]:
+        """Encrypt a data key under the current key-encryption key, bound to a place; answers the key's id."""
+        keys = self._fresh()
+        kek_id, nonce = keys.ids(KeyKind.KEK)[-1], os.urandom(_NONCE_BYTES)
+        cipher = AESGCM(keys.find(KeyKind.KEK, kek_id))
+        return kek_id, nonce + cipher.encrypt(nonce, secret, _labelled(bound, kek_id))
 
-    def kek(self, key_id: str) -> bytes:
-        """The key-encryption key of an id. Raises ``UnknownKey`` once it is discarded."""
-        return _find(self._fresh().kek, key_id)
-
-    def kek_ids(self) -> list[str]:
-        """All key-encryption keys that are left, oldest first."""
-        return sorted(self._fresh().kek, key=_version)
+    async def unwrap(self, kek_id: str, wrapped: bytes, bound: bytes) -> bytes:
+        """The data key. Raises ``UnknownKey`` once its key is discarded, ``WrongKey`` for altered bytes."""
+        cipher = AESGCM(self._fresh().find(KeyKind.KEK, kek_id))
+        nonce, sealed = wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:]
+        try:
+            return cipher.decrypt(nonce, sealed, _labelled(bound, kek_id))
+        except (InvalidTag, ValueError):
+            raise WrongKey from None
 
     def current_codec_key(self) -> tuple[str, bytes]:
         """The codec key to encrypt with, and its id."""
-        return _newest(self._fresh().codec)
+        keys = self._fresh()
+        key_id = keys.ids(KeyKind.CODEC)[-1]
+        return key_id, keys.find(KeyKind.CODEC, key_id)
 
     def codec_key(self, key_id: str) -> bytes:
         """The codec key of an id. Raises ``UnknownKey``."""
-        return _find(self._fresh().codec, key_id)
+        return self._fresh().find(KeyKind.CODEC, key_id)
 
     def signing_key(self) -> tuple[str, Ed25519PrivateKey]:
-        """The key to sign with, and its id."""
-        seed = hmac.digest(self._keys.index, b"kaiji signing key 1", "sha256")
-        return "sign-1", Ed25519PrivateKey.from_private_bytes(seed)
+        """The key to sign with, and its id. Raises ``KeyringError`` where there is none."""
+        keys = self._fresh()
+        if not keys.keys[KeyKind.SIGN]:
+            raise KeyringError(
+                "the keyring has no signing key: add one where it is kept, "
+                '"sign": {"sign-1": 32 random bytes in base64}'
+            )
+        key_id = keys.ids(KeyKind.SIGN)[-1]
+        return key_id, Ed25519PrivateKey.from_private_bytes(keys.find(KeyKind.SIGN, key_id))
 
     def public_keys(self) -> Mapping[str, Ed25519PublicKey]:
         """Every key that signatures are checked with, by its id."""
-        key_id, key = self.signing_key()
-        return {key_id: key.public_key()}
+        keys = self._fresh()
+        return {
+            key_id: Ed25519PrivateKey.from_private_bytes(keys.find(KeyKind.SIGN, key_id)).public_key()
+            for key_id in keys.ids(KeyKind.SIGN)
+        }
 
     def fingerprint(self, purpose: str, data: bytes) -> str:
         """HMAC-SHA256 of data in hex: equal for equal data and purpose, telling nothing without the key."""
@@ -142,107 +126,61 @@ class Keyring:
         key = hmac.digest(self._keys.index, purpose.encode(), "sha256")
         return hmac.digest(key, data, "sha256").hex()
 
-    def add_kek(self) -> str:
-        """Add a key-encryption key, the current one from now on; answers its id. Raises ``KeyringError``."""
-        with self._changing() as (keys, write):
-            key_id = _next_id(keys.kek, "kek")
-            write(replace(keys, kek={**keys.kek, key_id: _new_key()}))
+    def versions(self, kind: KeyKind) -> list[KeyVersion]:
+        """The keys of a kind that are left, oldest first: the last is the current one."""
+        return self._fresh().versions(kind)
+
+    def check_changeable(self) -> None:
+        """Raise ``KeyringError`` where keys are changed somewhere else, with where."""
+        self._place.check_changeable()
+
+    def add(self, kind: KeyKind, at: datetime) -> str:
+        """Add a key, the current one from now on; answers its id. Raises ``KeyringError``."""
+        with self._place.changing() as write:
+            key_id, keys = self._fresh().with_new(kind, at)
+            write(keys)
         return key_id
 
-    def discard_kek(self, key_id: str) -> None:
-        """Forget a key-encryption key for ever: all it wrapped is destroyed.
+    def retire(self, key_id: str, at: datetime) -> None:
+        """Mark a key as used no more since then; of two times the first stands.
 
-        Raises ``UnknownKey``, or ``KeyringError`` for the current key, which is still in use.
+        Raises ``UnknownKey``; ``KeyringError``, too for the current key.
         """
-        with self._changing() as (keys, write):
-            _find(keys.kek, key_id)
-            if key_id == _newest(keys.kek)[0]:
-                raise KeyringError(f"{key_id} is the current key: add a newer one before discarding it")
-            write(replace(keys, kek={other: key for other, key in keys.kek.items() if other != key_id}))
+        with self._place.changing() as write:
+            write(self._older(key_id).with_retired(key_id, at))
 
-    def add_codec_key(self) -> str:
-        """Add a codec key, the current one from now on; older ones keep decoding. Raises ``KeyringError``."""
-        with self._changing() as (keys, write):
-            key_id = _next_id(keys.codec, "codec")
-            write(replace(keys, codec={**keys.codec, key_id: _new_key()}))
-        return key_id
+    def discard(self, key_id: str) -> None:
+        """Forget a key for ever: what only it opens is destroyed.
 
-    def _fresh(self) -> _Keys:
-        if self._path and _stamp(self._path) != self._stamp:
-            self._keys, self._stamp = _read(self._path)
+        Raises ``UnknownKey``; ``KeyringError``, too for the current key.
+        """
+        with self._place.changing() as write:
+            write(self._older(key_id).without(key_id))
+
+    def _complete(self) -> None:
+        if self._keys.keys[KeyKind.SIGN]:
+            return
+        with self._place.changing() as write:
+            keys = self._fresh()
+            if not keys.keys[KeyKind.SIGN]:
+                write(keys.with_new(KeyKind.SIGN, at=None)[1])
+
+    def _older(self, key_id: str) -> KeySet:
+        """The keys, of which this is one that is not in use any more."""
+        keys, kind = self._fresh(), KeyKind.of(key_id)
+        keys.find(kind, key_id)
+        if key_id == keys.ids(kind)[-1]:
+            raise KeyringError(
+                f"{key_id} is the current key: `kaiji keys rotate` puts another in its place first"
+            )
+        return keys
+
+    def _fresh(self) -> KeySet:
+        if self._place.stamp() != self._stamp:
+            self._keys, self._stamp = self._place.read()
         return self._keys
 
-    @contextlib.contextmanager
-    def _changing(self) -> Iterator[tuple[_Keys, Callable[[_Keys], None]]]:
-        """One change at a time, over all processes: two at once would lose a key."""
-        path = self._path
-        if path is None:
-            raise KeyringError("the keyring comes from KAIJI_KEYRING: change it where that is set")
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            fcntl.flock(directory, fcntl.LOCK_EX)
-            yield self._fresh(), lambda keys: write_private(path, keys.to_json())
-        finally:
-            os.close(directory)
 
-
-def _read(path: Path) -> tuple[_Keys, _Stamp]:
-    try:
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            if status.st_mode & 0o027:
-                raise KeyringError(f"{path} is open to other users: make it 0600")
-            return _Keys.from_json(file.read()), (status.st_ino, status.st_mtime_ns)
-    except FileNotFoundError:
-        raise KeyringError(
-            f"no keyring at {path}: `kaiji dev` makes one, or set KAIJI_KEYRING_PATH"
-        ) from None
-
-
-def _stamp(path: Path) -> _Stamp | None:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_ino, status.st_mtime_ns
-
-
-def _find(keys: Mapping[str, bytes], key_id: str) -> bytes:
-    try:
-        return keys[key_id]
-    except KeyError:
-        raise UnknownKey(key_id) from None
-
-
-def _newest(keys: Mapping[str, bytes]) -> tuple[str, bytes]:
-    key_id = max(keys, key=_version)
-    return key_id, keys[key_id]
-
-
-def _next_id(keys: Mapping[str, bytes], kind: str) -> str:
-    return f"{kind}-{_version(_newest(keys)[0]) + 1}"
-
-
-def _version(key_id: str, kind: str | None = None) -> int:
-    prefix, _, number = key_id.rpartition("-")
-    if kind is not None and (prefix != kind or not number.isascii() or not number.isdecimal()):
-        raise ValueError(kind)
-    return int(number)
-
-
-def _new_key() -> bytes:
-    return secrets.token_bytes(KEY_BYTES)
-
-
-def _encode(key: bytes) -> str:
-    return base64.b64encode(key).decode()
-
-
-def _decode(text: str) -> bytes:
-    try:
-        key = base64.b64decode(text, validate=True)
-    except binascii.Error as error:
-        raise ValueError("not base64") from error
-    if len(key) != KEY_BYTES:
-        raise ValueError("wrong length")
-    return key
+def _labelled(bound: bytes, kek_id: str) -> bytes:
+    """The id goes in too, so that a wrapped key under another label does not open."""
+    return bound + len(kek_id).to_bytes(8) + kek_id.encode()

@@ -111,8 +111,10 @@ async def _packs(installation: Installation) -> Check:
 
 
 async def _keyring(installation: Installation) -> Check:
-    keys = installation.keyring.kek_ids()
-    return Check("keyring", True, f"{len(keys)} key-encryption key(s), current: {keys[-1]}")
+    from runtime.keyset import KeyKind
+
+    keys = installation.keyring.versions(KeyKind.KEK)
+    return Check("keyring", True, f"{len(keys)} key-encryption key(s), current: {keys[-1].id}")
 
 
 async def _database(installation: Installation) -> Check:

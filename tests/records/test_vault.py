@@ -1,4 +1,5 @@
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -13,9 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from records.database import Database
 from records.encoding import joined
 from records.tables import data_keys, vault
-from records.vault import Destroyed, Tampered
+from records.vault import START, Destroyed, Tampered
 from runtime.errors import UnknownKey
 from runtime.keys import Keyring
+from runtime.keyset import KeyKind
 from tests.records.material import as_superuser
 
 CASE, OTHER_CASE, CLASS = "DR-2018-000001-8", "DR-2018-000002-6", "request_file"
@@ -223,13 +225,15 @@ async def test_rewrapping_leaves_nothing_to_the_old_key(
     db = Database(records_url, keyring)
     async with db.begin() as conn:
         ids = [await db.vault.seal(conn, f"holding/{n}", "holdings", "x", str(n).encode()) for n in range(5)]
-    old, new = keyring.current_kek()[0], keyring.add_kek()
-    counts = []
-    while not counts or counts[-1]:
+    new = keyring.add(KeyKind.KEK, datetime(2018, 11, 24, tzinfo=UTC))
+    counts, after = [], START
+    while after is not None:
         async with db.begin() as conn:
-            counts.append(await db.vault.rewrap(conn, limit=2))
-    assert counts == [2, 2, 1, 0]
-    keyring.discard_kek(old)
+            page = await db.vault.rewrap(conn, after=after, limit=2)
+        counts.append(page.count)
+        after = page.last
+    assert counts == [2, 2, 1]
+    keyring.discard("kek-1")
     async with db.begin() as conn:
         assert set(await conn.scalars(select(data_keys.c.kek_id))) == {new}
         assert [await db.vault.unseal(conn, id) for id in ids] == [str(n).encode() for n in range(5)]
@@ -241,8 +245,8 @@ async def test_without_its_kek_nothing_opens(db: Database, records_url: str, tmp
     db = Database(records_url, keyring)
     async with db.begin() as conn:
         id = await db.vault.seal(conn, CASE, CLASS, "x", b"x")
-        keyring.add_kek()
-        keyring.discard_kek("kek-1")
+        keyring.add(KeyKind.KEK, datetime(2018, 11, 24, tzinfo=UTC))
+        keyring.discard("kek-1")
         with pytest.raises(UnknownKey):
             await db.vault.unseal(conn, id)
     await db.dispose()

@@ -1,6 +1,7 @@
 """The payload codec: what it opens, and everything it must not."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from temporalio.exceptions import ApplicationError
 from runtime.codec import ENCODING, KEY_ID, REFUSED, EncryptingCodec, RefusedPayloadConverter
 from runtime.errors import Undecodable, UnknownKey
 from runtime.keys import Keyring
+from runtime.keyset import KeyKind
 
 PLAIN = Payload(metadata={"encoding": b"json/plain"}, data=b'"canary"')
 
@@ -96,7 +98,7 @@ async def test_after_rotation_old_payloads_still_open(tmp_path: Path) -> None:
     keyring = Keyring.open(tmp_path / "keyring.json", create=True)
     codec = EncryptingCodec(keyring, "default")
     old = await sealed(codec)
-    keyring.add_codec_key()
+    keyring.add(KeyKind.CODEC, datetime(2018, 11, 24, tzinfo=UTC))
     new = await sealed(codec)
     assert (old.metadata[KEY_ID], new.metadata[KEY_ID]) == (b"codec-1", b"codec-2")
     assert await codec.decode([old, new]) == [PLAIN, PLAIN]
