@@ -87,7 +87,7 @@ def rule_said(rule: str, language: Language) -> str:
 
 def clause_said(clause: str, language: Language) -> str:
     """What a rule rests on: the policy's own clause, or that the operator decided it."""
-    return "当社の定め" if clause == OPERATOR_DEFAULT and language is Language.JA else clause
+    return "運用上の定め" if clause == OPERATOR_DEFAULT and language is Language.JA else clause
 
 
 def _in_japanese(rule: str) -> str:

@@ -154,7 +154,7 @@ def test_the_folder_may_be_elsewhere(desk: Desk, tmp_path: Path, monkeypatch: py
 
 def test_on_paper_it_is_one_sheet_that_says_everything(desk: Desk, tmp_path: Path) -> None:
     said = {
-        "ja": ("個人情報消去証明書", "GMOインターネット株式会社", "本人確認書類", "2018年12月20日", "4年"),
+        "ja": ("個人情報廃棄証明書", "GMOインターネット株式会社", "本人確認書類", "2018年12月20日", "4年"),
         "en": ("Certificate of Destruction", "GMO Internet, Inc.", "Identity documents", "20 December 2018"),
     }
     key = desk.keyring.public_keys()[desk.document.signing_key]
