@@ -44,6 +44,7 @@ class Code(StrEnum):
     BANK_FILE_REFUSED = "bank_file_refused"
     TOO_MANY_NOTICES = "too_many_notices"
     NOTICE_CONFLICT = "notice_conflict"
+    KEY_IN_USE = "key_in_use"
     NOT_AUTHENTIC = "not_authentic"
 
     NOT_FOUND = "not_found"

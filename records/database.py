@@ -96,6 +96,16 @@ class Database:
             if certified and self.certificates:
                 await self._write_certificates(self.certificates, certified)
 
+    @asynccontextmanager
+    async def no_transaction(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for what cannot be done in a transaction, each statement for itself.
+
+        Raises ``Unreachable``.
+        """
+        with out_of_reach(self._url):
+            async with self._engine.connect() as conn:
+                yield await conn.execution_options(isolation_level="AUTOCOMMIT")
+
     async def reapply_destructions(self) -> Reapplied:
         """Destroy again what a restore has brought back; see ``destruction_log.reapply``.
 

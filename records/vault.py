@@ -239,14 +239,13 @@ class Vault:
             .with_for_update(key_share=True, skip_locked=not wait)  # who seals with them goes on
         )
         rows = (await conn.execute(page)).all()
-        changed = [
-            {"of": row.key_id, **await self._wrap(row.case_id, row.record_class, await self._unwrap(row))}
-            for row in rows
-        ]
+        changed = []
+        for row in rows:
+            wrapped = await self._wrap(row.case_id, row.record_class, await self._unwrap(row))
+            changed.append({"of": row.key_id, "kek_id": wrapped["kek_id"], "wrapped": wrapped["wrapped"]})
         if changed:
-            columns = {name: bindparam(name) for name in ("kek_id", "wrapped", "commitment")}
-            statement = update(data_keys).where(data_keys.c.key_id == bindparam("of")).values(columns)
-            await conn.execute(statement, changed)
+            anew = update(data_keys).where(data_keys.c.key_id == bindparam("of"))
+            await conn.execute(anew.values(kek_id=bindparam("kek_id"), wrapped=bindparam("wrapped")), changed)
         last = (rows[-1].case_id, rows[-1].record_class) if len(rows) == limit else None
         return Rewrapped(len(rows), last)
 

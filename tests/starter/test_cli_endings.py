@@ -21,9 +21,11 @@ from runtime.embedded.processes import free_port
 from runtime.embedded.temporal_server import TemporalServer
 from runtime.errors import Unreachable
 from runtime.keys import Keyring
+from runtime.keyset import KeyKind
 from runtime.settings import Settings
 from runtime.stackfile import StackFile
 from runtime.temporal import connect
+from starter.today import machine_day
 from tests.starter.office import Office
 from worker import create_worker, register_search_attributes
 from workflows.deposit import Deposit
@@ -142,7 +144,27 @@ async def test_rotated_keys_open_everything_and_the_old_one_nothing(
     assert (rotated["key"], rotated["discarded"]) == ("kek-2", ["kek-1"])
     assert rotated["wrapped"] > 0
     assert await office.do(*show) == before
-    assert Keyring.open(home / "keyring.json").kek_ids() == ["kek-2"]
+    assert [key.id for key in Keyring.open(home / "keyring.json").versions(KeyKind.KEK)] == ["kek-2"]
+
+    rotated = await office.do("keys", "rotate", "--by", "manager-1")
+    assert (rotated["key"], rotated["retired"], rotated["discarded"]) == ("kek-3", ["kek-2"], [])
+    assert (await office.run("keys", "discard", "kek-2", "--by", "officer-1")).code == "wrong_role"
+    refused = await office.run("keys", "discard", "kek-2", "--by", "manager-1")
+    assert (refused.status, refused.code) == (3, "key_in_use")
+    listed = {key["id"]: key for key in (await office.do("keys", "list"))["keys"]}
+    assert set(listed) == {"kek-2", "kek-3", "codec-1", "sign-1"}
+    assert listed["kek-3"]["uses"] == rotated["wrapped"]
+    assert (listed["kek-2"]["uses"], listed["kek-2"]["retired"]) == (0, machine_day().isoformat())
+    assert listed["kek-2"]["discardable_from"] in refused.document["error"]["message"]
+    assert (await office.do("keys", "discard", "--by", "manager-1"))["discarded"] == []
+    for key, status, code in (
+        ("kek-3", 3, "key_in_use"),
+        ("codec-1", 3, "key_in_use"),
+        ("kek-9", 4, "not_found"),
+    ):
+        ran = await office.run("keys", "discard", key, "--by", "manager-1")
+        assert (ran.status, ran.code) == (status, code), key
+    assert await office.do(*show) == before
 
 
 async def test_a_server_that_cannot_skip_time_says_so(office: Office, tmp_path: Path) -> None:
