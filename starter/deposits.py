@@ -29,7 +29,7 @@ from records.payers import PayerWords
 from records.refunds import RefundRow
 from records.suggestions import Suggestion
 from runtime.errors import Unreachable
-from runtime.temporal import wait_until_idle
+from runtime.temporal import say_update, wait_until_idle
 from starter.answers import NoWorkflow, understood
 from starter.errands import ClientSource, Errands
 from starter.requests import PATIENCE, SETTLED_WITHIN
@@ -230,8 +230,7 @@ class Clerk:
                     "worker", "no worker answers; is one running? `kaiji doctor` tells"
                 ) from None
             handle = client.get_workflow_handle_for(Deposit.run, workflow_id)
-            status: DepositStatus = await handle.execute_update(update, act, rpc_timeout=PATIENCE)
-        return status
+            return await say_update(handle, update, act, patience=PATIENCE)
 
 
 async def run_errands(errands: Errands, of: tuple[str, str] | None = None) -> bool:

@@ -27,7 +27,7 @@ from policy.vocabulary import Phase
 from records import requests
 from records.database import Database
 from records.requests import RequestRow
-from runtime.temporal import virtual_now, wait_until_idle
+from runtime.temporal import say_update, virtual_now, wait_until_idle
 from starter.answers import NoWorkflow, understood
 from workflows import search_attributes
 from workflows.case import Case
@@ -101,7 +101,7 @@ async def act(
         client,
         database,
         request_id,
-        lambda handle: handle.execute_update(update, act, rpc_timeout=PATIENCE),
+        lambda handle: say_update(handle, update, act, patience=PATIENCE),
     )
     # the act is done; where it led is known a moment later
     with suppress(TimeoutError), understood():

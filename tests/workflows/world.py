@@ -46,7 +46,7 @@ from records.envelopes import Recorded
 from runtime.codec import ENCODING, EncryptingCodec
 from runtime.keys import Keyring
 from runtime.plugin import kaiji_plugin
-from runtime.temporal import fast_forward, virtual_now, wait_until_idle
+from runtime.temporal import fast_forward, say_update, virtual_now, wait_until_idle
 from starter.changes import seal_changes
 from starter.errands import Errands
 from starter.notices import Notices
@@ -293,7 +293,9 @@ class Money:
     async def assign(self, case: "Case", by: str = "accounts-1") -> None:
         """A clerk says whose it is. Raises `Refused`."""
         handle = self.world.client.get_workflow_handle(self.workflow_id)
-        await updating(handle.execute_update(Deposit.assign, AssignDeposit(by=by, request_id=case.id)))
+        await updating(
+            say_update(handle, Deposit.assign, AssignDeposit(by=by, request_id=case.id), patience=MOMENT)
+        )
         await handle.result()
         await case.idle()
 
@@ -306,7 +308,7 @@ class Money:
         handle = self.world.client.get_workflow_handle_for(Deposit.run, self.workflow_id)
         act = RefundDeposit(by=by, account_id=str(account_id), amount=amount)
         try:
-            status = await handle.execute_update(Deposit.refund, act)
+            status = await say_update(handle, Deposit.refund, act, patience=MOMENT)
         except WorkflowUpdateFailedError as error:
             raise _refused(error) from None
         await wait_until_idle(self.world.client, self.workflow_id)
@@ -415,7 +417,8 @@ class Case:
 
     async def act(self, update: Callable[..., Awaitable[Any]], act: Act) -> None:
         """One bare update. Raises `Refused`."""
-        await updating(self.world.client.get_workflow_handle(self.id).execute_update(update, act))
+        handle = self.world.client.get_workflow_handle(self.id)
+        await updating(say_update(handle, update, act, patience=MOMENT))
 
     async def verify(self, by: str = "officer-1", **how: Any) -> None:
         await self.act(DisclosureRequest.verify_identity, VerifyIdentity(by=by, **how))
