@@ -58,8 +58,8 @@ class CertificateFolder:
         create_home(self.path)
         before = self.read(document.case_id)
         if before is not None and not _goes_on_from(document, before):
-            file = self.file_of(document.case_id)
-            os.replace(file, file.with_suffix(f".{file.stat().st_mtime_ns // 1000}.json"))
+            older = self.file_of(document.case_id)
+            os.replace(older, older.with_suffix(f".{older.stat().st_mtime_ns // 1000}.json"))
         at = to_microseconds(max(each.certified_at for each in document.certificates if each.certified_at))
         descriptor, temporary = tempfile.mkstemp(dir=self.path, prefix=".")
         try:

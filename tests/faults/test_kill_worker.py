@@ -117,7 +117,7 @@ async def worker(
 
 
 @pytest.mark.parametrize(
-    "kills", [pytest.param(2, id="short"), pytest.param(25, id="long", marks=pytest.mark.long)]
+    "kills", [pytest.param(1, id="short"), pytest.param(25, id="long", marks=pytest.mark.long)]
 )
 async def test_killed_in_every_phase(world: World, worker: WorkerProcess, kills: int) -> None:
     chance = random.Random(20181022)

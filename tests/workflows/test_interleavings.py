@@ -322,7 +322,7 @@ steps = st.one_of(turns, turns, turns, turns, turns, st.sampled_from(sorted(STEP
 shapes = st.sampled_from(SHAPES)
 
 
-@settings(on_real_servers, max_examples=10)
+@settings(on_real_servers, max_examples=6)
 @given(shape=shapes, begun=st.sampled_from(PHASES), script=st.lists(steps, min_size=6, max_size=14))
 async def test_whatever_is_tried_the_promises_hold_and_it_ends(
     world: World, shape: tuple[Kind, Capacity], begun: Phase, script: list[int | str]
@@ -339,7 +339,7 @@ async def test_whatever_is_tried_the_promises_hold_and_it_ends(
     await try_after_the_end(case, [named(step, Phase.POSTING) for step in script[:5]])
 
 
-@settings(on_real_servers, max_examples=5)
+@settings(on_real_servers, max_examples=3)
 @given(
     shape=shapes,
     begun=st.sampled_from(PHASES),
