@@ -30,7 +30,9 @@ from workflows import messages as m
 from workflows.disclosure_request import DisclosureRequest
 from workflows.messages import Status
 
-PATIENCE = 150.0
+PATIENCE = 240.0
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 1.0
+"""Between two looks at a request, in seconds: many that look often leave the servers little to work with."""
 # Audited each time somebody says so: when Temporal dies with an act in its memory, they say it again. Its
 # effect, in the timeline, is there once.
 _SAID = {
@@ -185,25 +187,26 @@ class Course:
     def drive(self, arrived: Callable[[Status], bool]) -> Status:
         """Go on until the request has arrived, whatever happens to the processes meanwhile."""
         deadline = time.monotonic() + PATIENCE
-        before = None
+        before, again, pause = None, False, SHORTEST_PAUSE
         while time.monotonic() < deadline:
             try:
                 status = self.dev.inside.status(self.request_id)
                 if arrived(status):
                     return status
-                if status.waiting is None or status.waiting == before:
-                    before = None  # at work; or told, and about to be: told again next time
-                    time.sleep(0.2)
+                if status.waiting is not None and (again or status.waiting != before):
+                    if status.waiting != before:
+                        pause = SHORTEST_PAUSE
+                    before, again = status.waiting, False
+                    self.step(status)
                     continue
-                before = status.waiting
-                self.step(status)
             except (Unreachable, RPCError, TimeoutError):
-                before = None
-                time.sleep(0.2)
+                pass
             except Refusal as refusal:
                 if refusal.code not in _DONE_BY_THEN | {Code.SERVICE_UNREACHABLE}:
                     raise
-                time.sleep(0.1)
+            again = True  # at work; or told, and about to be: told again next time
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
         raise TimeoutError(f"{self.name} {self.request_id} did not arrive")
 
 

@@ -3,6 +3,7 @@
 import io
 import re
 import unicodedata
+from functools import lru_cache
 
 from PIL import Image
 from pypdf import PdfReader
@@ -15,10 +16,15 @@ def reader(pdf: bytes) -> PdfReader:
     return PdfReader(io.BytesIO(pdf))
 
 
+@lru_cache(maxsize=512)
+def page_texts(pdf: bytes) -> tuple[str, ...]:
+    """The text of each page. Taking a page apart costs more than printing it: each PDF is read once."""
+    return tuple(page.extract_text() for page in reader(pdf).pages)
+
+
 def words(pdf: bytes) -> str:
     """All text without its white space, in compatibility form: ligatures apart, breaks gone."""
-    text = "".join(page.extract_text() for page in reader(pdf).pages)
-    return squeezed(text)
+    return squeezed("".join(page_texts(pdf)))
 
 
 def squeezed(text: str) -> str:

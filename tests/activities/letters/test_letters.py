@@ -11,7 +11,7 @@ from activities.letters import content
 from activities.letters.render import page_count, render_letter
 from policy.vocabulary import Language, LetterKind
 from tests.activities.letters import samples
-from tests.activities.letters.reading import inked_margin, metadata, reader, squeezed, words
+from tests.activities.letters.reading import inked_margin, metadata, page_texts, reader, squeezed, words
 
 LETTERS = [
     pytest.param(letter, id=f"{name}-{language}")
@@ -272,7 +272,7 @@ def test_a_response_prints_data_and_what_is_withheld_with_ground_and_article(lan
 def test_a_long_response_breaks_over_pages_and_repeats_the_head_of_its_table() -> None:
     letter = samples.response(Language.JA, rows=300)
     pdf = render_letter(letter)
-    pages = [squeezed(page.extract_text()) for page in reader(pdf).pages]
+    pages = [squeezed(text) for text in page_texts(pdf)]
     assert page_count(pdf) == len(pages) > 5
     assert all("利用情報項目内容" in page for page in pages[1:-2])
     assert all(f"{number}/{len(pages)}" in page for number, page in enumerate(pages, start=1))
@@ -308,7 +308,7 @@ def test_line_breaks_of_every_kind_break_lines() -> None:
     letter = samples.letters(Language.EN)["extension"].model_copy(
         update={"reason": "one\r\ntwo\rthree\tfour"}
     )
-    text = "\n".join(page.extract_text() for page in reader(render_letter(letter)).pages)
+    text = "\n".join(page_texts(render_letter(letter)))
     assert "one\n" in text
     assert "two\n" in text
     assert "three four" in text
@@ -354,7 +354,7 @@ def test_errors_do_not_quote_what_a_letter_says() -> None:
 @pytest.mark.parametrize("language", Language)
 def test_an_amendment_shows_each_item_before_and_after(language: Language) -> None:
     letter = samples.amendment(language)
-    lines = reader(render_letter(letter)).pages[0].extract_text().splitlines()
+    lines = page_texts(render_letter(letter))[0].splitlines()
     text = words(render_letter(letter))
     for change in letter.services[0].changes:
         assert squeezed(change.item)[:8] in text
@@ -496,7 +496,7 @@ def test_originals_are_listed_with_their_dates_and_counted(language: Language) -
 @pytest.mark.parametrize("language", Language)
 def test_a_draft_says_so_on_every_page_and_nothing_else_does(language: Language) -> None:
     draft = render_letter(samples.response(language, rows=60, draft=True))
-    pages = [squeezed(page.extract_text()) for page in reader(draft).pages]
+    pages = [squeezed(text) for text in page_texts(draft)]
     assert len(pages) > 1
     assert all("案DRAFT" in page for page in pages)
     assert reader(draft).metadata.title.startswith({"ja": "案 ", "en": "DRAFT "}[language])
@@ -512,9 +512,7 @@ def test_no_value_of_any_length_or_kind_is_markup_or_leaves_the_page(language: L
     for text in (HOSTILE, "長" * 300, "https://example.jp/" + "x" * 300):
         told = letter.model_validate(_with_texts(letter.model_dump(), text))
         pdf = render_letter(told)
-        assert squeezed(text) in "".join(
-            squeezed(page.extract_text().replace("\n", "")) for page in reader(pdf).pages
-        )
+        assert squeezed(text) in words(pdf)
         assert not inked_margin(told)
 
 

@@ -14,7 +14,7 @@ from records import envelopes, notes
 from records.database import Database
 from records.tables import audit, letters
 from runtime.keys import Keyring
-from tests.activities.letters.reading import reader, words
+from tests.activities.letters.reading import page_texts, reader, words
 from tests.records.material import SCANS, envelope, open_request
 
 DAY = date(2018, 11, 20)
@@ -64,7 +64,7 @@ async def test_a_preview_is_the_answer_marked_as_a_draft_and_nothing_is_stored(
         before = (await conn.execute(stored)).one()
         pdf = await preview_answer(conn, database, request_id, drafts=[str(draft)], on=DAY)
         assert (await conn.execute(stored)).one() == before
-    assert all("案 DRAFT" in page.extract_text() for page in reader(pdf).pages)
+    assert all("案 DRAFT" in text for text in page_texts(pdf))
     text = words(pdf)
     assert "見本花子" in text
     assert "2018年11月20日" in text
