@@ -18,6 +18,7 @@ import pytest
 
 from policy.vocabulary import Phase
 from runtime.embedded.postgres import plain_url
+from runtime.errors import Unreachable
 from tests.e2e.driving import Dev, until
 from tests.faults.courses import Course, Outcome, certified, in_phase, outcome_of, waits_for
 
@@ -141,7 +142,7 @@ def kill(dev: Dev, part: str) -> None:
     """kill -9, and wait until the stack has started the part again."""
     process = dev.part(part)
     process.kill()
-    until(lambda: dev.part(part).pid != process.pid, f"another {part}", 30)
+    until(lambda: dev.part(part).pid != process.pid, f"another {part}", 60)
 
 
 def lose_the_results(
@@ -237,6 +238,16 @@ def kill_at_random(dev: Dev, seed: int, kills: int, parts: list[str]) -> None:
     for part in order:
         time.sleep(chance.uniform(0.05, 1.5))
         kill(dev, part)
+    until(lambda: answers(dev), "the database", 60)
+
+
+def answers(dev: Dev) -> bool:
+    """Whether the database takes connections again: a new process has files to recover first."""
+    try:
+        dev.inside.rows("SELECT 1")
+    except Unreachable:
+        return False
+    return True
 
 
 @pytest.mark.long

@@ -14,7 +14,7 @@ from records import envelopes, notes
 from records.database import Database
 from records.tables import audit, letters
 from runtime.keys import Keyring
-from tests.activities.letters.reading import page_texts, reader, words
+from tests.activities.letters.reading import page_texts, words
 from tests.records.material import SCANS, envelope, open_request
 
 DAY = date(2018, 11, 20)
