@@ -5,13 +5,10 @@ when they name no address, by the stack that runs in the home; else it is localh
 """
 
 import asyncio
-import time
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
-from uuid import uuid4
+from typing import Any
 
 from temporalio.api.enums.v1 import EventType
-from temporalio.api.errordetails.v1 import WorkflowNotReadyFailure
 from temporalio.client import (
     Client,
     WorkflowExecutionDescription,
@@ -22,7 +19,6 @@ from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper
-from temporalio.workflow import UpdateMethodMultiParam
 
 from runtime.errors import Misconfigured, Unreachable
 from runtime.keys import Keyring
@@ -30,8 +26,6 @@ from runtime.plugin import kaiji_plugin
 from runtime.settings import Settings
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
-
-Answer = TypeVar("Answer")
 
 _POLL = 0.02
 _FIRST_EVENTS = 12  # before the first task of a run: its start, and whatever was told it since
@@ -67,29 +61,6 @@ async def connect(settings: Settings, keyring: Keyring, *, runtime: Runtime | No
         raise Unreachable("Temporal", hint) from None
 
 
-async def say_update(
-    handle: WorkflowHandle[Any, Any],
-    update: UpdateMethodMultiParam[[Any, Any], Answer],
-    argument: object,
-    *,
-    patience: timedelta,
-) -> Answer:
-    """Have an update done, once. Where a workflow task failed under it, as when a worker was stopped or too
-    busy, the server forgets it: it is said again under its id for as long as the caller has ``patience``.
-
-    Raises ``WorkflowUpdateFailedError``, ``RPCError``.
-    """
-    id, end = str(uuid4()), time.monotonic() + patience.total_seconds()
-    while True:
-        try:
-            left = timedelta(seconds=max(end - time.monotonic(), _POLL))
-            return await handle.execute_update(update, argument, id=id, rpc_timeout=left)
-        except RPCError as error:
-            if not _was_forgotten(error) or time.monotonic() > end:
-                raise
-            await asyncio.sleep(10 * _POLL)
-
-
 async def fast_forward(client: Client, workflow_id: str, duration: timedelta) -> bool:
     """Move one running workflow's virtual clock forward: timers fire at once, in order, over all its runs.
 
@@ -118,10 +89,6 @@ async def wait_until_idle(
             if _is_idle(description) and await _has_begun(handle, description):
                 return description
             await asyncio.sleep(_POLL)
-
-
-def _was_forgotten(error: RPCError) -> bool:
-    return any(detail.Is(WorkflowNotReadyFailure.DESCRIPTOR) for detail in error.grpc_status.details)
 
 
 def _virtual_now(description: WorkflowExecutionDescription) -> datetime:

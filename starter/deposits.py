@@ -29,11 +29,12 @@ from records.payers import PayerWords
 from records.refunds import RefundRow
 from records.suggestions import Suggestion
 from runtime.errors import Unreachable
-from runtime.temporal import say_update, wait_until_idle
+from runtime.temporal import wait_until_idle
 from starter.answers import NoWorkflow, understood
 from starter.errands import ClientSource, Errands
 from starter.requests import PATIENCE, SETTLED_WITHIN
 from starter.today import machine_day
+from starter.updates import say_update
 from workflows.deposit import Deposit
 from workflows.messages import AssignDeposit, DepositStatus, RefundDeposit
 
@@ -229,7 +230,7 @@ class Clerk:
                 raise Unreachable(
                     "worker", "no worker answers; is one running? `kaiji doctor` tells"
                 ) from None
-            handle = client.get_workflow_handle_for(Deposit.run, workflow_id)
+            handle = client.get_workflow_handle(workflow_id)
             return await say_update(handle, update, act, patience=PATIENCE)
 
 

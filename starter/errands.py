@@ -103,7 +103,7 @@ async def _find(conn: AsyncConnection, source: str, deposit_id: str) -> DepositR
 
 async def _tell(client: Client, errand: Errand, deposit: DepositRow | None) -> None:
     if errand.request_id is not None:
-        request = client.get_workflow_handle_for(DisclosureRequest.run, errand.request_id)
+        request = client.get_workflow_handle(errand.request_id)
         word = PaymentReceived(deposit_id=errand.deposit_id)
         await _if_running(request.signal(DisclosureRequest.payment_received, word, rpc_timeout=_RPC))
         return
@@ -121,7 +121,7 @@ async def _tell(client: Client, errand: Errand, deposit: DepositRow | None) -> N
             rpc_timeout=_RPC,
         )
         return
-    carrier = client.get_workflow_handle_for(Deposit.run, workflow_id)
+    carrier = client.get_workflow_handle(workflow_id)
     await _if_running(carrier.signal(Deposit.moved, rpc_timeout=_RPC))
 
 

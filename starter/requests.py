@@ -27,8 +27,9 @@ from policy.vocabulary import Phase
 from records import requests
 from records.database import Database
 from records.requests import RequestRow
-from runtime.temporal import say_update, virtual_now, wait_until_idle
+from runtime.temporal import virtual_now, wait_until_idle
 from starter.answers import NoWorkflow, understood
+from starter.updates import say_update
 from workflows import search_attributes
 from workflows.case import Case
 from workflows.disclosure_request import DisclosureRequest
@@ -133,7 +134,7 @@ async def shown_phase(client: Client, request_id: str) -> Phase | None:
 async def _ask(
     client: Client, database: Database, request_id: str, question: Callable[[Any], Awaitable[Answer]]
 ) -> Answer:
-    handle = client.get_workflow_handle_for(DisclosureRequest.run, request_id)
+    handle = client.get_workflow_handle(request_id)
     try:
         with understood():
             return await question(handle)

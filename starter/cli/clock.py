@@ -71,7 +71,7 @@ async def _phase(client: "Client", workflow_id: str) -> str:
     from workflows.disclosure_request import DisclosureRequest
 
     if workflow_id.startswith(_DEPOSIT):
-        deposit = client.get_workflow_handle_for(Deposit.run, workflow_id)
+        deposit = client.get_workflow_handle(workflow_id)
         return (await deposit.query(Deposit.status, rpc_timeout=PATIENCE)).state
-    request = client.get_workflow_handle_for(DisclosureRequest.run, workflow_id)
+    request = client.get_workflow_handle(workflow_id)
     return (await request.query(DisclosureRequest.status, rpc_timeout=PATIENCE)).phase

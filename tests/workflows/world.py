@@ -46,12 +46,13 @@ from records.envelopes import Recorded
 from runtime.codec import ENCODING, EncryptingCodec
 from runtime.keys import Keyring
 from runtime.plugin import kaiji_plugin
-from runtime.temporal import fast_forward, say_update, virtual_now, wait_until_idle
+from runtime.temporal import fast_forward, virtual_now, wait_until_idle
 from starter.changes import seal_changes
 from starter.errands import Errands
 from starter.notices import Notices
 from starter.reasons import seal_reason
 from starter.requests import start
+from starter.updates import say_update
 from worker import create_worker, register_search_attributes
 from workflows.deposit import Deposit
 from workflows.disclosure_request import DisclosureRequest
