@@ -20,7 +20,22 @@ _REOPENED = {
 
 
 class Keeping(Acting):
-    """The updates about records that are kept."""
+    """The acts about records that are kept, and what a run that keeps them is told."""
+
+    renewing = False
+    holds_moved = False
+
+    @workflow.signal
+    def renew(self) -> None:
+        """Go on in a run of its own, encrypted under the payload codec's current key, once it only waits for
+        the end of a retention period.
+        """
+        self.renewing = True
+
+    @workflow.signal
+    def holds_changed(self) -> None:
+        """A hold that is not of this request alone was placed or released (§1)."""
+        self.holds_moved = True
 
     @workflow.update
     async def place_hold(self, act: PlaceHold) -> Acknowledged:

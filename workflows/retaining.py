@@ -38,9 +38,12 @@ class Retaining(Acts):
         while remaining := [record for record in case.records if record.destroyed_on is None]:
             record = remaining[0]
             eve = record.on - timedelta(days=1)  # it is destroyed when that day ends
-            await self.wait(lambda: self.reopened, "retention", "nobody", eve, record.clause)
+            await self.wait(lambda: self.reopened or self.renewing, "retention", "nobody", eve, record.clause)
             if self.reopened:
                 await self.go_on()
+            if self.renewing:
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                workflow.continue_as_new(case)
             await self.destroy(record, last=len(remaining) == 1)
         self.enter(Phase.DESTROYED)
         self.publish()
@@ -102,6 +105,7 @@ class Retaining(Acts):
                 pack_version=case.terms.pack_version,
                 last=last,
             )
+            self.holds_moved = False
             answer = await self.do(
                 DestructionActivities.destroy_class,
                 order,
@@ -109,7 +113,7 @@ class Retaining(Acts):
             )
             destroyed = not answer.held
             if answer.held:  # by a hold that we have no word of, or not yet: it has not happened
-                await self.wait(lambda: case.held, "hold", "manager", self.today, "§1")
+                await self.wait(lambda: case.held or self.holds_moved, "hold", "manager", self.today, "§1")
         self.note("destroyed", clause=record.clause, ref=record.record_class.value)
         case.records = [
             r.model_copy(update={"destroyed_on": self.today}) if r.record_class is record.record_class else r

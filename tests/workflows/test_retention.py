@@ -220,3 +220,26 @@ async def test_nothing_gathered_can_be_opened_once_it_is_destroyed(world: World)
             except Destroyed:
                 continue
             raise AssertionError("a destroyed record opened")
+
+
+async def test_a_run_that_waits_out_a_period_goes_on_in_another_when_it_is_asked_to(world: World) -> None:
+    case, _ = await closed(world)
+    days = expected(world.today)
+    runs = len(await case.histories())
+    await world.client.get_workflow_handle(case.id).signal(DisclosureRequest.renew)
+    await case.idle()
+    assert len(await case.histories()) == runs + 1
+    await case.to_the_end()
+    assert await destroyed(case) == days
+
+
+async def test_what_only_the_records_hold_is_destroyed_at_the_word_that_holds_changed(world: World) -> None:
+    case, _ = await closed(world)
+    async with world.database.begin() as conn:
+        await holds.place(conn, request_id=case.id, number=1, by="manager-1", on=world.today)
+    await case.advance(days=35)
+    async with world.database.begin() as conn:
+        await holds.release(conn, request_id=case.id, number=1, by="manager-1", on=world.today)
+    await world.client.get_workflow_handle(case.id).signal(DisclosureRequest.holds_changed)
+    await case.idle()
+    assert set(await destroyed(case)) == {IDENTITY}
