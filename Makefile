@@ -2,6 +2,8 @@
 PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
+# Without bytecode every process would compile the project anew, and the sandbox its workflows for each request.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo dev test check faults planted bench histories lock clean
 .DEFAULT_GOAL := help
@@ -31,7 +33,7 @@ check: setup     ## ruff, mypy --strict, import-linter
 	$(BIN)/lint-imports
 
 test: check      ## all checks and the whole test suite
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 faults: setup    ## processes killed at many more moments, and all else that takes longer than `make test` may
 	$(BIN)/pytest tests/faults -m "long or not long"

@@ -163,7 +163,7 @@ class Dev:
 
     # ── the stack ─────────────────────────────────────────────────────────────────────────────────────────
 
-    def start(self, patience: float = 60) -> None:
+    def start(self, patience: float = 120) -> None:
         """Start it and wait for its ready line."""
         self.__dict__.pop("inside", None)  # what it knew is of another life
         with self.out.open("wb") as out, self.err.open("ab") as err:
@@ -183,7 +183,7 @@ class Dev:
         assert self._process.poll() is None, self.err.read_text()
         self.ready: dict[str, Any] = json.loads(self.out.read_text())
 
-    def stop(self, number: signal.Signals = signal.SIGINT, patience: float = 40) -> int:
+    def stop(self, number: signal.Signals = signal.SIGINT, patience: float = 60) -> int:
         """Interrupt it as Ctrl-C does; its exit status."""
         if self._process is None:
             return 0
@@ -223,7 +223,7 @@ class Dev:
                     return process
             return None
 
-        found = until(running, f"the {name} process", 30)
+        found = until(running, f"the {name} process", 60)
         assert found is not None
         return found
 
@@ -238,7 +238,7 @@ class Dev:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             env=environment(),
-            timeout=90,
+            timeout=120,
         )
         ran = Ran(command, done.returncode, done.stdout.decode(), done.stderr.decode())
         self.said.append(ran)
@@ -355,7 +355,7 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("KAIJI_", "TEMPORAL_"))}
 
 
-def until(condition: Callable[[], Thing | None], what: str, patience: float = 30) -> Thing:
+def until(condition: Callable[[], Thing | None], what: str, patience: float = 90) -> Thing:
     """Ask again and again until there is an answer. Raises ``TimeoutError``."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:

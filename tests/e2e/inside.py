@@ -84,7 +84,7 @@ class Inside:
         """Where a request stands."""
         return self.run(requests.status(self.client, self.database, request_id))
 
-    def wait_for(self, request_id: str, *phases: Phase, patience: float = 30) -> Status:
+    def wait_for(self, request_id: str, *phases: Phase, patience: float = 90) -> Status:
         """Where a request stands, once it is in one of these phases and only waits."""
         deadline = time.monotonic() + patience
         while (status := self.status(request_id)).phase not in phases or (

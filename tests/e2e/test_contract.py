@@ -70,11 +70,11 @@ def test_without_a_stack_every_service_is_out_of_reach_and_nothing_is_lost(
     dev: Dev, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     nowhere = Dev(tmp_path_factory.mktemp("nowhere"))
-    for ran in nowhere.all_at_once(
-        lambda: nowhere.kaiji("request", "show", "DR-2018-000001-8"),
-        lambda: nowhere.kaiji("receive", nowhere.write(envelope()), by="mailroom-1"),
-        lambda: nowhere.kaiji("mail", "queue"),
-        lambda: nowhere.kaiji("retention", "due"),
+    nowhere.kaiji("request", "show", "DR-2018-000001-8").refused(5, "service_unreachable")
+    for ran in (
+        nowhere.here("receive", nowhere.write(envelope()), by="mailroom-1"),
+        nowhere.here("mail", "queue"),
+        nowhere.here("retention", "due"),
     ):
         ran.refused(5, "service_unreachable")
     assert not nowhere.home.exists()
@@ -128,7 +128,7 @@ def test_every_input_has_a_schema(dev: Dev, name: str) -> None:
 
 def test_the_contracts_envelope_is_complete_and_years_late_is_overdue_never_lapsed(dev: Dev) -> None:
     file = dev.write(ENVELOPE)
-    alone = dev.kaiji("receive", file, "--dry-run").ok()
+    alone = dev.here("receive", file, "--dry-run").ok()
     assert alone["assessment"] == {"complete": True, "findings": []}
     assert (alone["request_id"], alone["opened"], alone["repeated"], alone["phase"]) == (
         None,
@@ -152,7 +152,7 @@ def test_the_contracts_envelope_is_complete_and_years_late_is_overdue_never_laps
     assert status["response_due"] == "2018-11-22"  # 14 business days, one of them a holiday
     overdue = dev.here("request", "list", "--overdue").ok()["requests"]
     assert request_id in [each["request_id"] for each in overdue]
-    dev.kaiji("clock", "advance", request_id, "120d").ok()
+    dev.here("clock", "advance", request_id, "120d").ok()
     status = dev.here("request", "show", request_id).ok()
     assert (status["phase"], status["outcome"], status["waiting"]["who"]) == ("VERIFYING", None, "manager")
 
@@ -447,7 +447,7 @@ def test_from_the_form_to_the_destruction_of_the_records(dev: Dev) -> None:
     assert form.read_bytes().startswith(b"%PDF")
     assert stat.S_IMODE(form.stat().st_mode) == 0o600
 
-    received = dev.kaiji("receive", dev.write(envelope(request_id=request_id)), by="mailroom-1").ok()
+    received = dev.here("receive", dev.write(envelope(request_id=request_id)), by="mailroom-1").ok()
     assert (received["opened"], received["phase"]) == (False, "VERIFYING")
     dev.here("request", "verify", request_id, by="mailroom-1").refused(3, "wrong_role")
     dev.here("request", "verify", request_id, by="ghost-9").refused(3, "unknown_staff")
@@ -466,7 +466,7 @@ def test_from_the_form_to_the_destruction_of_the_records(dev: Dev) -> None:
         2, "bad_tracking_number"
     )
     dev.here("mail", "record", invoice, "delivered", by="mailroom-1").refused(3, "letter_state")
-    dev.kaiji("mail", "record", invoice, "posted", "--tracking", tracking_number(), by="mailroom-1").ok()
+    dev.here("mail", "record", invoice, "posted", "--tracking", tracking_number(), by="mailroom-1").ok()
     delivered = dev.here("mail", "record", invoice, "delivered", by="mailroom-1").ok()
     assert (delivered["letter_id"], delivered["phase"]) == (invoice, "AWAITING_PAYMENT")
 
@@ -502,7 +502,7 @@ def test_from_the_form_to_the_destruction_of_the_records(dev: Dev) -> None:
     dev.here("request", "release", request_id, by="manager-1").ok()
     due = dev.here("retention", "due", "--on", str(today() + timedelta(days=3000))).ok()["due"]
     assert request_id in [each["request_id"] for each in due]
-    assert dev.kaiji("clock", "advance", request_id, "3000d").ok()["phase"] == "DESTROYED"
+    assert dev.here("clock", "advance", request_id, "3000d").ok()["phase"] == "DESTROYED"
 
     certificate = dev.here("retention", "certificate", request_id).ok()
     assert (certificate["outcome"], certificate["kept"]) == ("GRANTED", [])
@@ -557,12 +557,12 @@ def test_a_correction_is_read_carried_out_taken_back_and_told_by_the_post(dev: D
     assert held() is None
     first = approve()
     assert held() == "03-0000-0000"
-    dev.kaiji("request", "take-back", request_id, "--reason", "once more", by="approver-1").ok()
+    dev.here("request", "take-back", request_id, "--reason", "once more", by="approver-1").ok()
     dev.inside.wait_for(request_id, Phase.PREPARING)
     assert held() is None
     answer = approve()
     out = dev.folder / "letters.pdf"
-    batch = dev.kaiji("mail", "batch", "--out", out, by="mailroom-1").ok()
+    batch = dev.here("mail", "batch", "--out", out, by="mailroom-1").ok()
     assert answer in [letter["letter_id"] for letter in batch["letters"]]
     assert first not in [letter["letter_id"] for letter in batch["letters"]]
 

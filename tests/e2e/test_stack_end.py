@@ -39,7 +39,7 @@ def test_ctrl_c_leaves_no_process_and_a_kill_none_either(stack: Dev) -> None:
     assert stack.inside.wait_for(status.request_id, Phase.AWAITING_PAYMENT) == status
     below = stack.children()
     stack.stop(signal.SIGKILL)
-    until(lambda: not [process for process in below if runs(process)], "the end of all processes", 20)
+    until(lambda: not [process for process in below if runs(process)], "the end of all processes", 60)
 
     stack.start()
     assert stack.inside.wait_for(status.request_id, Phase.AWAITING_PAYMENT) == status

@@ -58,7 +58,7 @@ def test_a_gateway_killed_among_many_notices_takes_each_once(dev: Dev) -> None:
             except httpx.HTTPError:
                 return False
 
-        until(accepted, "the gateway", 60)
+        until(accepted, "the gateway", 120)
 
     senders = [Thread(target=send, args=(data,)) for data in notices * 4]
     for sender in senders:

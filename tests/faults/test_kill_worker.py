@@ -62,7 +62,7 @@ class WorkerProcess:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "worker", cwd=ROOT, env=self._environment, stdout=log, stderr=log
             )
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while not await healthy(self.port, "/readyz"):  # noqa: ASYNC110 (another process)
                 await asyncio.sleep(0.05)
 

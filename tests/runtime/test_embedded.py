@@ -33,7 +33,7 @@ def runs(pid: int) -> bool:
         return False
 
 
-async def until(condition: Callable[[], bool], within: float = 5.0) -> bool:
+async def until(condition: Callable[[], bool], within: float = 30.0) -> bool:
     """Whether the condition comes true in time."""
     deadline = asyncio.get_running_loop().time() + within
     while asyncio.get_running_loop().time() < deadline:

@@ -72,7 +72,7 @@ async def test_a_dead_worker_is_started_again(tmp_path: Path) -> None:
         log = tmp_path / "logs" / "worker.log"
         [worker] = _processes_naming(tmp_path, "tests.runtime.stub_worker")
         os.kill(worker, signal.SIGKILL)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(re.findall("^temporal ", log.read_text(), re.MULTILINE)) < 2:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 

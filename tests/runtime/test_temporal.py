@@ -101,7 +101,7 @@ async def test_a_forged_message_is_refused_and_stops_nothing(
 
 async def test_a_forged_start_fails_instead_of_looping(client: Client, outsider: Client) -> None:
     forged = await outsider.start_workflow("Patient", 1, id=str(uuid4()), task_queue=QUEUE)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         description = await wait_until_idle(client, forged.id)
         while description.close_time is None:
             description = await client.get_workflow_handle(forged.id).describe()
@@ -119,13 +119,13 @@ async def test_skips_forty_days_over_timers_activities_and_runs(client: Client) 
     assert await fast_forward(client, handle.id, timedelta(days=40))
     description = await wait_until_idle(client, handle.id)
 
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
     assert description.run_id != handle.first_execution_run_id
     moved = await virtual_now(client, handle.id) - before
-    assert timedelta(days=40) <= moved < timedelta(days=40, seconds=15)
+    assert timedelta(days=40) <= moved < timedelta(days=40, seconds=60)
     # The first run waited until day 9, the second until days 18, 27 and 36.
     now = await client.get_workflow_handle(handle.id).execute_update(Patient.time)
-    assert timedelta(days=40) <= now - before < timedelta(days=40, seconds=15)
+    assert timedelta(days=40) <= now - before < timedelta(days=40, seconds=60)
     history = await client.get_workflow_handle(handle.id).fetch_history()
     assert sum(event.HasField("timer_fired_event_attributes") for event in history.events) == 3
     await client.get_workflow_handle(handle.id).terminate()
@@ -159,7 +159,7 @@ async def test_nobody_is_told_quickly(
     started = time.monotonic()
     with pytest.raises(Unreachable, match="kaiji dev") as error:
         await connect(Settings.load(tmp_path), keyring)
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < 8
     assert error.value.service == "Temporal"
 
 
@@ -175,4 +175,4 @@ async def test_somebody_who_never_answers_is_told_in_five_seconds(
         started = time.monotonic()
         with pytest.raises(Unreachable):
             await connect(Settings.load(tmp_path), keyring)
-        assert 4 < time.monotonic() - started < 6
+        assert 4 < time.monotonic() - started < 8

@@ -7,7 +7,8 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -35,6 +36,8 @@ from worker import create_worker, ensure_schedules, register_search_attributes
 Json = dict[str, Any]
 
 KAIJI = str(Path(sys.executable).with_name("kaiji"))
+PATIENCE = 60.0
+"""Seconds until what was set going has to be done: a slow machine needs some."""
 SAMPLES = Path(__file__).parents[2] / "starter" / "samples" / "holdings.json"
 
 
@@ -112,11 +115,22 @@ class Office:
 
     async def reach(self, request_id: str, phase: str) -> Json:
         """Wait until a request is in a phase and waits for somebody; answers its status."""
-        for _ in range(100):
-            status = await self.do("request", "show", request_id)
-            if status["phase"] == phase and status["waiting"]:
-                return status
-        raise AssertionError((phase, status["phase"], status["explanation"]))
+
+        def arrived(status: Json) -> bool:
+            return status["phase"] == phase and bool(status["waiting"])
+
+        status = await self.until(arrived, "request", "show", request_id)
+        assert arrived(status), (phase, status["phase"], status["explanation"])
+        return status
+
+    async def until(self, so: Callable[[Json], bool], *arguments: str) -> Json:
+        """Run a command again until its document is as it should be; answers the last one."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            document = await self.do(*arguments)
+            if so(document) or time.monotonic() > end:
+                return document
+            await asyncio.sleep(0.05)
 
 
 def write_envelope(folder: Path, changes: Json) -> str:

@@ -116,10 +116,8 @@ async def test_what_a_file_tells_moves_requests_and_told_again_changes_nothing(
     assert again["changed"] == found["changed"]
     # the payment system tells of the same money: it waits, and credits nobody twice
     await pay(office, status["fee"], status["payment_reference"], f"twin-{request_id}")
-    for _ in range(100):
-        twin = await office.do("deposits", "show", f"webhook/twin-{request_id}")
-        if twin["state"] != "settled":
-            break
+    show = ("deposits", "show", f"webhook/twin-{request_id}")
+    twin = await office.until(lambda shown: bool(shown["state"] != "settled"), *show)
     assert (twin["state"], twin["suspense_reason"]) == ("suspense", "twin")
 
 

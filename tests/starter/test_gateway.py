@@ -401,7 +401,7 @@ async def invoiced_request(database: Database, reference: str) -> str:
 
 async def eventually(found: Callable[[], Awaitable[Any]], expected: object) -> None:
     last = None
-    for _ in range(100):
+    for _ in range(300):
         if (last := await found()) == expected:
             return
         await asyncio.sleep(0.1)
@@ -473,7 +473,7 @@ async def test_a_cancellation_of_what_never_settled_tells_nobody(
 async def told_in_time(payment_system: PaymentSystem, document: object) -> httpx.Response:
     started = time.monotonic()
     answer = await payment_system.tell(document)
-    assert time.monotonic() - started < 5.5
+    assert time.monotonic() - started < 8
     return answer
 
 

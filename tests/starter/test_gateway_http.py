@@ -176,7 +176,7 @@ async def test_bodies_that_do_not_come_are_not_waited_for(payment_system: Paymen
     slow = [asyncio.create_task(payment_system.raw(head(length=500), b"{")) for _ in range(20)]
     assert answered(await payment_system.raw(head(length=len(BODY)) + BODY))[0] == REACHED
     assert {answered(came)[0] for came in await asyncio.gather(*slow)} == {408}
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 8  # one after the other they would take ten
 
 
 @pytest.mark.parametrize("said", [b"", b"POST /webhooks/deposits HTTP/1.1\r\nX: 1\r\n"])
@@ -190,7 +190,7 @@ async def test_heads_that_do_not_come_are_hung_up_on(
     except ConnectionError:
         came = b""
     assert came == b""
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 6
 
 
 # ── the clock ────────────────────────────────────────────────────────────────────────────────────────────

@@ -86,7 +86,7 @@ def _descendants(pid: int) -> list[int]:
 async def timed(payment_system: PaymentSystem, document: object) -> httpx.Response:
     started = time.monotonic()
     answer = await payment_system.tell(document)
-    assert time.monotonic() - started < PATIENCE + 1
+    assert time.monotonic() - started < PATIENCE + 3
     return answer
 
 

@@ -47,7 +47,7 @@ def running(environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen
 
 
 def wait_until_up(client: httpx.Client) -> None:
-    for _ in range(150):
+    for _ in range(600):
         try:
             if client.get("/healthz").status_code == 200:
                 return
@@ -80,14 +80,14 @@ def test_up_while_all_else_is_down_and_silent_about_what_it_is_sent(tmp_path: Pa
         )
         started = time.monotonic()
         assert client.post(url, content=body, headers=signature(body) | json_type).status_code == 503
-        assert time.monotonic() - started < 5.5
+        assert time.monotonic() - started < 8
         for _ in range(20):
             assert client.post(url, content=body, headers=signature(body) | json_type).status_code == 429
         assert client.get(f"/{CANARY}?{CANARY}").status_code == 404
         assert client.request(CANARY.upper(), f"/webhooks/{CANARY}").status_code == 404
 
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) in (0, -signal.SIGTERM)
+        assert process.wait(timeout=60) in (0, -signal.SIGTERM)
     lines = log.read_text()
     for status in (401, 400, 503, 404, 429):
         assert f'"status": {status}' in lines
@@ -118,7 +118,7 @@ def test_settings_that_cannot_be_used_are_said_at_the_start(
         env=environment(tmp_path / "home", free_port(), **setting),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
     )
     assert started.returncode == 1
     assert said in started.stderr

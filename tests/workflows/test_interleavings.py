@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import Phase as HypothesisPhase
 from hypothesis import strategies as st
@@ -317,14 +318,14 @@ on_real_servers = settings(
 )
 turns = st.integers(0, 839)  # 840 is a multiple of every number of fitting steps
 steps = st.one_of(turns, turns, turns, turns, turns, st.sampled_from(sorted(STEPS)))
+shapes, begun = st.sampled_from(SHAPES), st.sampled_from(PHASES)
+scripts = st.lists(steps, min_size=6, max_size=14)
+at_once = st.lists(
+    st.sampled_from(sorted(set(STEPS) - {"hours", "days", "weeks"})), min_size=2, max_size=5, unique=True
+)
 
 
-shapes = st.sampled_from(SHAPES)
-
-
-@settings(on_real_servers, max_examples=6)
-@given(shape=shapes, begun=st.sampled_from(PHASES), script=st.lists(steps, min_size=6, max_size=14))
-async def test_whatever_is_tried_the_promises_hold_and_it_ends(
+async def whatever_is_tried(
     world: World, shape: tuple[Kind, Capacity], begun: Phase, script: list[int | str]
 ) -> None:
     case = await opened(world, shape, begun)
@@ -339,15 +340,7 @@ async def test_whatever_is_tried_the_promises_hold_and_it_ends(
     await try_after_the_end(case, [named(step, Phase.POSTING) for step in script[:5]])
 
 
-@settings(on_real_servers, max_examples=3)
-@given(
-    shape=shapes,
-    begun=st.sampled_from(PHASES),
-    at_once=st.lists(
-        st.sampled_from(sorted(set(STEPS) - {"hours", "days", "weeks"})), min_size=2, max_size=5, unique=True
-    ),
-)
-async def test_whatever_happens_at_once_the_promises_hold_and_it_ends(
+async def whatever_happens_at_once(
     world: World, shape: tuple[Kind, Capacity], begun: Phase, at_once: list[str]
 ) -> None:
     case = await opened(world, shape, begun)
@@ -355,3 +348,37 @@ async def test_whatever_happens_at_once_the_promises_hold_and_it_ends(
     await asyncio.gather(*(attempt(STEPS[step](case)) for step in at_once))
     await check(case, status)
     await bring_to_its_end(case)
+
+
+@settings(on_real_servers, max_examples=6)
+@given(shape=shapes, begun=begun, script=scripts)
+async def test_whatever_is_tried_the_promises_hold_and_it_ends(
+    world: World, shape: tuple[Kind, Capacity], begun: Phase, script: list[int | str]
+) -> None:
+    await whatever_is_tried(world, shape, begun, script)
+
+
+@pytest.mark.long
+@settings(on_real_servers, max_examples=40)
+@given(shape=shapes, begun=begun, script=scripts)
+async def test_however_much_is_tried_the_promises_hold_and_it_ends(
+    world: World, shape: tuple[Kind, Capacity], begun: Phase, script: list[int | str]
+) -> None:
+    await whatever_is_tried(world, shape, begun, script)
+
+
+@settings(on_real_servers, max_examples=3)
+@given(shape=shapes, begun=begun, at_once=at_once)
+async def test_whatever_happens_at_once_the_promises_hold_and_it_ends(
+    world: World, shape: tuple[Kind, Capacity], begun: Phase, at_once: list[str]
+) -> None:
+    await whatever_happens_at_once(world, shape, begun, at_once)
+
+
+@pytest.mark.long
+@settings(on_real_servers, max_examples=30)
+@given(shape=shapes, begun=begun, at_once=at_once)
+async def test_however_often_things_happen_at_once_the_promises_hold_and_it_ends(
+    world: World, shape: tuple[Kind, Capacity], begun: Phase, at_once: list[str]
+) -> None:
+    await whatever_happens_at_once(world, shape, begun, at_once)

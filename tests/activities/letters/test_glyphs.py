@@ -2,7 +2,7 @@
 
 import unicodedata
 from datetime import date
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -119,9 +119,9 @@ def test_what_is_found_at_receipt_is_what_the_letter_writes_otherwise(text: str)
 
 def test_thousands_of_characters_without_glyphs_cost_little() -> None:
     text = "".join(chr(0x17000 + number) for number in range(2000))
-    started = perf_counter()
+    started = process_time()
     assert printable(text).count("〔") == 2000
-    assert perf_counter() - started < 2
+    assert process_time() - started < 2
 
 
 def _with(text: str) -> ResponseLetter:
