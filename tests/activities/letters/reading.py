@@ -10,10 +10,17 @@ from pypdf import PdfReader
 
 from activities.letters import typesetting
 from activities.letters.content import Letter
+from activities.letters.render import render_letter
 
 
 def reader(pdf: bytes) -> PdfReader:
     return PdfReader(io.BytesIO(pdf))
+
+
+@lru_cache(maxsize=512)
+def rendered(letter: Letter) -> bytes:
+    """The letter as a PDF, printed once however many tests read it."""
+    return render_letter(letter)
 
 
 @lru_cache(maxsize=512)

@@ -102,7 +102,7 @@ def test_characters_that_fail_together_render(text: str) -> None:
     assert unprintable(plain(text)) == ()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.text(max_size=40))
 def test_every_text_renders_as_name_reason_and_held_value(text: str) -> None:
     assert all(character in text for character in unprintable(text))
@@ -110,7 +110,7 @@ def test_every_text_renders_as_name_reason_and_held_value(text: str) -> None:
     render_letter(samples.letters(Language.EN)["extension"].model_copy(update={"reason": text}))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.text(max_size=40))
 def test_what_is_found_at_receipt_is_what_the_letter_writes_otherwise(text: str) -> None:
     assert (printable(text) == text) is (unprintable(text) == ())

@@ -11,7 +11,15 @@ from activities.letters import content
 from activities.letters.render import page_count, render_letter
 from policy.vocabulary import Language, LetterKind
 from tests.activities.letters import samples
-from tests.activities.letters.reading import inked_margin, metadata, page_texts, reader, squeezed, words
+from tests.activities.letters.reading import (
+    inked_margin,
+    metadata,
+    page_texts,
+    reader,
+    rendered,
+    squeezed,
+    words,
+)
 
 LETTERS = [
     pytest.param(letter, id=f"{name}-{language}")
@@ -27,7 +35,7 @@ def test_the_samples_hold_every_kind() -> None:
 
 @pytest.mark.parametrize("letter", LETTERS)
 def test_a_letter_is_tagged_and_claims_its_standards(letter: content.Letter) -> None:
-    pdf = render_letter(letter)
+    pdf = rendered(letter)
     root = reader(pdf).trailer["/Root"]
     assert root["/MarkInfo"]["/Marked"]
     assert "/StructTreeRoot" in root
@@ -41,7 +49,7 @@ def test_a_letter_is_tagged_and_claims_its_standards(letter: content.Letter) -> 
 
 @pytest.mark.parametrize("letter", LETTERS)
 def test_a_letter_names_its_reader_its_references_and_its_writer(letter: content.Letter) -> None:
-    text = words(render_letter(letter))
+    text = words(rendered(letter))
     said = [
         letter.addressee.name,
         letter.addressee.address,
@@ -63,7 +71,7 @@ def test_a_letter_is_the_same_bytes_each_time(letter: content.Letter) -> None:
 
 
 def test_a_letter_is_dated_with_its_own_day() -> None:
-    created = reader(render_letter(samples.invoice(Language.JA))).metadata.creation_date
+    created = reader(rendered(samples.invoice(Language.JA))).metadata.creation_date
     assert created is not None
     assert created.isoformat() == "2018-11-09T00:00:00+00:00"
 
@@ -83,7 +91,7 @@ def test_a_letter_reads_back_from_json_by_its_kind() -> None:
 
 @pytest.mark.parametrize("language", Language)
 def test_an_invoice_says_what_to_pay_where_and_until_when_on_one_page(language: Language) -> None:
-    pdf = render_letter(samples.invoice(language))
+    pdf = rendered(samples.invoice(language))
     text = words(pdf)
     said = [
         "10,800円",
@@ -103,7 +111,7 @@ def test_an_invoice_says_what_to_pay_where_and_until_when_on_one_page(language: 
 
 @pytest.mark.parametrize("language", Language)
 def test_a_qualified_invoice_says_what_the_law_wants(language: Language) -> None:
-    pdf = render_letter(samples.qualified_invoice(language))
+    pdf = rendered(samples.qualified_invoice(language))
     text = words(pdf)
     ja = [
         "登録番号T9999999999999",
@@ -125,7 +133,7 @@ def test_a_qualified_invoice_says_what_the_law_wants(language: Language) -> None
 
 @pytest.mark.parametrize("language", Language)
 def test_an_ordinary_invoice_does_not_pretend_to_be_a_qualified_one(language: Language) -> None:
-    text = words(render_letter(samples.invoice(language)))
+    text = words(rendered(samples.invoice(language)))
     for pretended in ("登録番号", "取引年月日", "対象", "Registration", "transaction", "taxed"):
         assert pretended not in text
 
@@ -133,7 +141,7 @@ def test_an_ordinary_invoice_does_not_pretend_to_be_a_qualified_one(language: La
 @pytest.mark.parametrize("language", Language)
 def test_an_account_of_its_own_needs_no_reference(language: Language) -> None:
     usual, own = (
-        words(render_letter(invoice(language))) for invoice in (samples.invoice, samples.qualified_invoice)
+        words(rendered(invoice(language))) for invoice in (samples.invoice, samples.qualified_invoice)
     )
     asked = {"ja": "続けて入力してください", "en": "Typetheseeightdigits"}[language]
     assert asked in usual
@@ -146,12 +154,12 @@ def test_an_account_of_its_own_needs_no_reference(language: Language) -> None:
 @pytest.mark.parametrize("language", Language)
 def test_the_rest_is_asked_for_and_what_was_taken_back(language: Language) -> None:
     letters = samples.letters(language)
-    short = words(render_letter(letters["short_payment"]))
+    short = words(rendered(letters["short_payment"]))
     said = ["9,936円", "10,800円", "864円", "12345674", "2018年12月9日", "INV-2018-000001", "§5(2)(6)"]
     assert [value for value in said if value not in short] == []
     letter = letters["payment_taken_back"]
-    nothing = words(render_letter(letter))
-    some = words(render_letter(letter.model_copy(update={"paid": 5_000})))
+    nothing = words(rendered(letter))
+    some = words(rendered(letter.model_copy(update={"paid": 5_000})))
     assert ("5,000円" in nothing, "5,000円" in some) == (False, True)
     stands = {"ja": "期間は、回答までの期間に算入いたしません", "en": "thattimedoesnotcount"}[language]
     assert stands in nothing
@@ -159,7 +167,7 @@ def test_the_rest_is_asked_for_and_what_was_taken_back(language: Language) -> No
 
 @pytest.mark.parametrize("language", Language)
 def test_a_receipt_says_from_whom_how_much_when_and_for_what(language: Language) -> None:
-    text = words(render_letter(samples.receipt(language)))
+    text = words(rendered(samples.receipt(language)))
     said = [
         samples.NAME[language],
         "10,800円",
@@ -178,7 +186,7 @@ def test_a_receipt_says_from_whom_how_much_when_and_for_what(language: Language)
     assert [value for value in said if squeezed(value) not in text] == []
     for more in ("再発行", "reissued", "印紙", "登録番号", "Registration", "取引年月日"):
         assert more not in text
-    again = words(render_letter(samples.reissued_receipt(language)))
+    again = words(rendered(samples.reissued_receipt(language)))
     both = {"ja": ("(再発行)", "合計(10%対象)"), "en": ("(reissued)", "Totaltaxedat10%")}[language]
     assert [value for value in ("収入印紙", "T9999999999999", *both) if value not in again] == []
 
@@ -192,7 +200,7 @@ def test_the_end_of_a_request_cancels_its_invoice_and_gives_back_what_was_paid(
     ended = letter.model_copy(update={"invoice_number": "INV-2018-000001", "paid": 0, "credit_note": None})
     cancelled = ended.model_copy(update={"credit_note": "CN-2018-000001"})
     paid = cancelled.model_copy(update={"paid": 4_321})
-    texts = [words(render_letter(each)) for each in (ended, cancelled, paid)]
+    texts = [words(rendered(each)) for each in (ended, cancelled, paid)]
     assert ["CN-2018-000001" in text for text in texts] == [False, True, True]
     assert ["4,321円" in text for text in texts] == [False, False, True]
     account = {"ja": "返金先の口座", "en": "accounttoreturnitto"}[language]
@@ -202,31 +210,31 @@ def test_the_end_of_a_request_cancels_its_invoice_and_gives_back_what_was_paid(
 @pytest.mark.parametrize("language", Language)
 def test_the_fee_of_a_service_that_is_refused_goes_back(language: Language) -> None:
     letter = samples.fee_returned(language)
-    text = words(render_letter(letter))
+    text = words(rendered(letter))
     account = {"ja": "返金先の口座", "en": "accounttoreturnitto"}[language]
     said = ["INV-2018-000001", "5,400円", "400円", "8%", account]
     assert [value for value in said if value not in text] == []
     assert text.count(squeezed(samples.SERVICES[language][1])) == 2
     assert letter.fee_returned is not None
     unpaid = letter.fee_returned.model_copy(update={"back": 0})
-    assert account not in words(render_letter(letter.model_copy(update={"fee_returned": unpaid})))
+    assert account not in words(rendered(letter.model_copy(update={"fee_returned": unpaid})))
 
 
 def test_an_english_invoice_reads_the_untranslated_amount_and_date() -> None:
-    text = words(render_letter(samples.invoice(Language.EN)))
+    text = words(rendered(samples.invoice(Language.EN)))
     assert "10,800円(JPY10,800)" in text
     assert "2018年12月9日(9December2018)" in text
 
 
 def test_a_reminder_asks_for_the_rest_only() -> None:
-    text = words(render_letter(samples.letters(Language.JA)["payment_reminder"]))
+    text = words(rendered(samples.letters(Language.JA)["payment_reminder"]))
     assert "864円" in text
     assert "9,936円のお支払いを確認いたしました" in text
 
 
 @pytest.mark.parametrize("language", Language)
 def test_a_deficiency_letter_names_each_shortcoming_its_remedy_and_clause(language: Language) -> None:
-    text = words(render_letter(samples.letters(language)["deficiency"]))
+    text = words(rendered(samples.letters(language)["deficiency"]))
     ja = [
         "住民票",
         "外国人登録原票記載事項証明書",
@@ -250,15 +258,13 @@ def test_an_officers_own_remark_is_printed() -> None:
     letter = samples.letters(Language.JA)["deficiency"]
     assert isinstance(letter, content.DeficiencyLetter)
     remark = letter.shortcomings[0].model_copy(update={"remark": "裏面もお送りください。"})
-    assert "裏面もお送りください。" in words(
-        render_letter(letter.model_copy(update={"shortcomings": (remark,)}))
-    )
+    assert "裏面もお送りください。" in words(rendered(letter.model_copy(update={"shortcomings": (remark,)})))
 
 
 @pytest.mark.parametrize("language", Language)
 def test_a_response_prints_data_and_what_is_withheld_with_ground_and_article(language: Language) -> None:
     letter = samples.response(language)
-    text = words(render_letter(letter))
+    text = words(rendered(letter))
     for service in letter.services:
         assert squeezed(service.service) in text
         for table in service.data:
@@ -271,7 +277,7 @@ def test_a_response_prints_data_and_what_is_withheld_with_ground_and_article(lan
 
 def test_a_long_response_breaks_over_pages_and_repeats_the_head_of_its_table() -> None:
     letter = samples.response(Language.JA, rows=300)
-    pdf = render_letter(letter)
+    pdf = rendered(letter)
     pages = [squeezed(text) for text in page_texts(pdf)]
     assert page_count(pdf) == len(pages) > 5
     assert all("利用情報項目内容" in page for page in pages[1:-2])
@@ -280,13 +286,13 @@ def test_a_long_response_breaks_over_pages_and_repeats_the_head_of_its_table() -
 
 
 def test_usage_purposes_keep_the_policys_own_numbers() -> None:
-    text = words(render_letter(samples.purposes(Language.EN)))
+    text = words(rendered(samples.purposes(Language.EN)))
     assert all(f"{n}.Tasksrelating" in text for n in range(1, 20))
 
 
 def test_a_representatives_letter_names_the_principal() -> None:
     letter = samples.invoice(Language.JA, addressee=samples.addressee(Language.JA, on_behalf_of="見本 太郎"))
-    assert "見本太郎様代理人見本花子様" in words(render_letter(letter))
+    assert "見本太郎様代理人見本花子様" in words(rendered(letter))
 
 
 HOSTILE = (
@@ -298,17 +304,17 @@ HOSTILE = (
 @pytest.mark.parametrize("language", Language)
 def test_nothing_in_a_letter_is_ever_markup(language: Language) -> None:
     hostile = samples.addressee(language, name=HOSTILE, address=HOSTILE, on_behalf_of=HOSTILE)
-    text = words(render_letter(samples.response(language, addressee=hostile)))
+    text = words(rendered(samples.response(language, addressee=hostile)))
     assert text.count(squeezed(HOSTILE)) >= 3
     letter = samples.letters(language)["extension"].model_copy(update={"reason": HOSTILE})
-    assert squeezed(HOSTILE) in words(render_letter(letter))
+    assert squeezed(HOSTILE) in words(rendered(letter))
 
 
 def test_line_breaks_of_every_kind_break_lines() -> None:
     letter = samples.letters(Language.EN)["extension"].model_copy(
         update={"reason": "one\r\ntwo\rthree\tfour"}
     )
-    text = "\n".join(page_texts(render_letter(letter)))
+    text = "\n".join(page_texts(rendered(letter)))
     assert "one\n" in text
     assert "two\n" in text
     assert "three four" in text
@@ -316,9 +322,9 @@ def test_line_breaks_of_every_kind_break_lines() -> None:
 
 def test_a_long_name_and_address_stay_in_the_window() -> None:
     """They grow smaller, not longer: the title stays where it was."""
-    usual = render_letter(samples.invoice(Language.JA))
+    usual = rendered(samples.invoice(Language.JA))
     long = samples.addressee(Language.JA, name="見本" * 30, address="東京都渋谷区桜丘町二十六番一号" * 6)
-    assert _height_of("請求書", render_letter(samples.invoice(Language.JA, addressee=long))) == _height_of(
+    assert _height_of("請求書", rendered(samples.invoice(Language.JA, addressee=long))) == _height_of(
         "請求書", usual
     )
 
@@ -340,7 +346,7 @@ def test_letters_without_a_date_of_receipt_or_data_still_read() -> None:
         **samples.common(Language.EN, "§5(1)", matter=samples.matter(Language.EN, received_on=None)),
         article=samples.ARTICLE[Language.EN],
     )
-    text = words(render_letter(letter))
+    text = words(rendered(letter))
     assert "None" not in text
     assert "Nofeeischarged" in text
 
@@ -354,8 +360,8 @@ def test_errors_do_not_quote_what_a_letter_says() -> None:
 @pytest.mark.parametrize("language", Language)
 def test_an_amendment_shows_each_item_before_and_after(language: Language) -> None:
     letter = samples.amendment(language)
-    lines = page_texts(render_letter(letter))[0].splitlines()
-    text = words(render_letter(letter))
+    lines = page_texts(rendered(letter))[0].splitlines()
+    text = words(rendered(letter))
     for change in letter.services[0].changes:
         assert squeezed(change.item)[:8] in text
         for value in (change.before, change.after):
@@ -367,7 +373,7 @@ def test_an_amendment_shows_each_item_before_and_after(language: Language) -> No
 
 @pytest.mark.parametrize("language", Language)
 def test_an_action_without_values_has_no_columns_for_them(language: Language) -> None:
-    text = words(render_letter(samples.cessation(language)))
+    text = words(rendered(samples.cessation(language)))
     ja, en = ("第三者への提供の停止", "変更前"), ("provisiontothirdpartiesceased", "Before")
     action, column = ja if language is Language.JA else en
     assert action in text
@@ -377,7 +383,7 @@ def test_an_action_without_values_has_no_columns_for_them(language: Language) ->
 @pytest.mark.parametrize("language", Language)
 def test_measures_in_the_place_of_a_cessation_stand_with_the_reason_for_them(language: Language) -> None:
     letter = samples.alternative(language)
-    text = words(render_letter(letter))
+    text = words(rendered(letter))
     (answer,) = letter.services
     assert answer.refused is not None
     said = [*answer.actions, answer.refused.ground, answer.refused.reasons, answer.refused.article]
@@ -387,7 +393,7 @@ def test_measures_in_the_place_of_a_cessation_stand_with_the_reason_for_them(lan
 @pytest.mark.parametrize("language", Language)
 def test_each_ground_stands_beside_its_item_and_a_shared_article_once(language: Language) -> None:
     letter = samples.in_part(language)
-    text = words(render_letter(letter))
+    text = words(rendered(letter))
     (answer,) = letter.services
     positions = []
     for withheld in answer.withheld:
@@ -397,7 +403,7 @@ def test_each_ground_stands_beside_its_item_and_a_shared_article_once(language: 
     assert text.count(squeezed(samples.ARTICLE[language])) == 2  # in the lead, and over the table
     other = answer.withheld[0].model_copy(update={"article": "SAMPLE 99"})
     mixed = answer.model_copy(update={"withheld": (other, *answer.withheld[1:])})
-    text = words(render_letter(letter.model_copy(update={"services": (mixed,)})))
+    text = words(rendered(letter.model_copy(update={"services": (mixed,)})))
     assert "SAMPLE99" in text
     assert (
         text.count(squeezed(samples.ARTICLE[language])[-4:]) == 3
@@ -405,7 +411,7 @@ def test_each_ground_stands_beside_its_item_and_a_shared_article_once(language: 
 
 
 def test_purposes_are_told_for_each_category_and_each_text_once() -> None:
-    text = words(render_letter(samples.purposes(Language.EN)))
+    text = words(rendered(samples.purposes(Language.EN)))
     for told in (
         "IdentityInformation1–19",
         "TransactionInformation1,2,11,12,14,15,17,19",
@@ -419,25 +425,25 @@ def test_purposes_are_told_for_each_category_and_each_text_once() -> None:
 def test_a_lapse_says_until_when_it_may_be_reopened_only_where_it_may(language: Language) -> None:
     for name in ("documents_lapsed", "payment_lapsed"):
         letter = samples.letters(language)[name]
-        assert "2018年12月23日" in words(render_letter(letter))
+        assert "2018年12月23日" in words(rendered(letter))
         final = letter.model_copy(update={"reopenable_until": None})
-        assert "2018年12月23日" not in words(render_letter(final))
+        assert "2018年12月23日" not in words(rendered(final))
 
 
 @pytest.mark.parametrize("language", Language)
 def test_a_reopened_request_says_what_it_waits_for(language: Language) -> None:
     letters = samples.letters(language)
-    documents = words(render_letter(letters["reopened_documents"]))
+    documents = words(rendered(letters["reopened_documents"]))
     assert "2018年12月9日" in documents
     assert squeezed(samples.send_to(language).address) in documents
     assert "12345674" not in documents
-    fee = words(render_letter(letters["reopened_fee"]))
+    fee = words(rendered(letters["reopened_fee"]))
     assert [value for value in ("864円", "9,936円", "12345674", "INV-2018-000001") if value not in fee] == []
 
 
 @pytest.mark.parametrize("language", Language)
 def test_a_reopened_request_whose_fee_is_paid_asks_for_nothing(language: Language) -> None:
-    text = words(render_letter(samples.letters(language)["reopened_paid"]))
+    text = words(rendered(samples.letters(language)["reopened_paid"]))
     assert "10,800円" in text
     for asked in ("12345674", "2018年12月9日", "0円お振り込み", "再び手続きを終了", "closetherequestagain"):
         assert asked not in text
@@ -461,33 +467,33 @@ def test_the_end_of_standing_names_the_other_of_the_two(language: Language) -> N
     letters = samples.letters(language)
     told, other = letters["mandate_withdrawn"], letters["mandate_withdrawn_principal"]
     assert isinstance(told, content.StandingEndedLetter)
-    assert squeezed(told.principal) in words(render_letter(told))
-    assert squeezed(told.representative) in words(render_letter(other))
-    assert "5,400円" in words(render_letter(told))  # given back to who paid it
-    assert "5,400円" not in words(render_letter(other))
+    assert squeezed(told.principal) in words(rendered(told))
+    assert squeezed(told.representative) in words(rendered(other))
+    assert "5,400円" in words(rendered(told))  # given back to who paid it
+    assert "5,400円" not in words(rendered(other))
 
 
 def test_where_somebody_has_died_nobody_is_congratulated() -> None:
     letters = samples.letters(Language.JA)
-    text = words(render_letter(letters["principal_died"]))
+    text = words(rendered(letters["principal_died"]))
     assert "謹んでお悔やみ申し上げます" in text
     assert "お慶び" not in text
     assert "敬具" not in text
-    assert "お慶び" in words(render_letter(letters["majority"]))
-    assert "お慶び" not in words(render_letter(letters["originals_returned"]))
+    assert "お慶び" in words(rendered(letters["majority"]))
+    assert "お慶び" not in words(rendered(letters["originals_returned"]))
 
 
 @pytest.mark.parametrize("language", Language)
 def test_a_duplicate_names_the_request_it_is_dealt_with_under(language: Language) -> None:
     letter = samples.letters(language)["duplicate"]
-    assert words(render_letter(letter)).count("DR-2018-000002-6") == 3
-    paid = words(render_letter(letter.model_copy(update={"paid": 5_400})))
+    assert words(rendered(letter)).count("DR-2018-000002-6") == 3
+    paid = words(rendered(letter.model_copy(update={"paid": 5_400})))
     assert "5,400円" in paid
 
 
 @pytest.mark.parametrize("language", Language)
 def test_originals_are_listed_with_their_dates_and_counted(language: Language) -> None:
-    text = words(render_letter(samples.letters(language)["originals_returned"]))
+    text = words(rendered(samples.letters(language)["originals_returned"]))
     ja = ["住民票2018年10月20日", "印鑑登録証明書2018年10月21日", "登記事項証明書―", "計4点", "書留郵便"]
     en = ["CertificateofResidence2018年10月20日", "Certificateofregisteredinformation―", "4originals"]
     assert [value for value in (ja if language is Language.JA else en) if value not in text] == []
@@ -495,13 +501,13 @@ def test_originals_are_listed_with_their_dates_and_counted(language: Language) -
 
 @pytest.mark.parametrize("language", Language)
 def test_a_draft_says_so_on_every_page_and_nothing_else_does(language: Language) -> None:
-    draft = render_letter(samples.response(language, rows=60, draft=True))
+    draft = rendered(samples.response(language, rows=60, draft=True))
     pages = [squeezed(text) for text in page_texts(draft)]
     assert len(pages) > 1
     assert all("案DRAFT" in page for page in pages)
     assert reader(draft).metadata.title.startswith({"ja": "案 ", "en": "DRAFT "}[language])
     for name, letter in samples.letters(language).items():
-        assert letter.draft or "案DRAFT" not in words(render_letter(letter)), name
+        assert letter.draft or "案DRAFT" not in words(rendered(letter)), name
 
 
 @pytest.mark.parametrize("name", ["amendment", "alternative", "in_part", "mandate_withdrawn"])
@@ -511,7 +517,7 @@ def test_no_value_of_any_length_or_kind_is_markup_or_leaves_the_page(language: L
     letter = samples.letters(language)[name]
     for text in (HOSTILE, "長" * 300, "https://example.jp/" + "x" * 300):
         told = letter.model_validate(_with_texts(letter.model_dump(), text))
-        pdf = render_letter(told)
+        pdf = rendered(told)
         assert squeezed(text) in words(pdf)
         assert not inked_margin(told)
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from starter.bank import BankDeposit
@@ -82,6 +82,7 @@ def _raw(draw: st.DrawFn, record: type[Record]) -> bytes:
 
 
 @pytest.mark.parametrize("record", _RECORDS)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_bytes_come_back_from_a_record_as_they_were(record: type[Record], data: st.DataObject) -> None:
     raw = data.draw(_raw(record))
