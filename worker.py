@@ -110,6 +110,8 @@ def create_worker(
             repair.look_for_loose_ends,
             repair.forget_requests,
             repair.forget_deposits,
+            repair.discard_keys,
+            sweep.vacuum,
             sweep.take_checkpoint,
             sweep.end_sweep,
         ],
@@ -199,15 +201,13 @@ async def _reapply_destructions(database: Database, stop: asyncio.Event) -> bool
     """Destroy again what a restore brought back, before anything is worked on; False when told to stop."""
     while not stop.is_set():
         try:
-            done = await database.reapply_destructions()
+            await database.reapply_destructions()
         except Unreachable as error:
-            log.warning("waiting for the database", hint=error.hint)
+            log.warning(f"waiting for {error.service}", hint=error.hint)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), timeout=2)
             continue
         await database.complete_certificates()
-        if done.came_back:
-            log.warning("destroyed again what a restore had brought back", cases=len(done.came_back))
         return True
     return False
 

@@ -1,6 +1,7 @@
 """Temporal, as the daily sweep needs it: what only the engine that runs the workflows knows or does."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -43,3 +44,6 @@ class Engine(Protocol):
 
     async def forget(self, workflow_ids: Sequence[str]) -> Collection[str]:
         """Delete every run of workflows that have ended; answers those of which nothing is left for sure."""
+
+    async def begun_before(self, at: datetime) -> int:
+        """How many executions, running or closed, are still there that began before then."""

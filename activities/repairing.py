@@ -14,7 +14,7 @@ from temporalio import activity
 
 from activities.engine import Engine, Standing
 from activities.sweep_steps import Steps, SweepStep, SweepStepDone
-from records import expiries, forgetting, loose_ends, requests, retention, sweeps, wide_holds
+from records import expiries, forgetting, loose_ends, requests, retention, rotation, sweeps, wide_holds
 from records.database import Database
 from records.deposits import case_id
 from records.requests import RequestRow
@@ -156,6 +156,19 @@ class RepairActivities(Steps):
             return SweepStepDone(cursor=ids[-1] if len(ids) == self.page else None, done=len(gone))
 
         return await self.taken(step, "forget_deposits", take)
+
+    @activity.defn
+    async def discard_keys(self, step: SweepStep) -> SweepStepDone:
+        """Discard retired keys that no backup that is kept needs any more, nor Temporal."""
+
+        async def take(_: str | None) -> SweepStepDone:
+            gone = await rotation.discard_expired(
+                self.database, self.database.vault.keyring, step.on, self._engine.begun_before
+            )
+            await self.say(step, {"keys_discarded": len(gone)})
+            return SweepStepDone(done=len(gone))
+
+        return await self.taken(step, "discard_keys", take)
 
     async def _bring_the_mail(self, request_id: str, envelopes: Sequence[str]) -> Finding | None:
         """A request that runs may not have heard of an envelope: recorded, and then the way in broke off."""

@@ -8,11 +8,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from policy.vocabulary import Phase
 from starter.answers import understood
+from workflows.disclosure_request import DisclosureRequest
 from workflows.search_attributes import PHASE
-
-RENEW = "renew"
-"""The signal of `DisclosureRequest` that has one in its retention continue as new: it waits for years, and
-the history of its new run is encrypted under the current key."""
 
 _RPC = timedelta(seconds=12)
 
@@ -35,12 +32,14 @@ async def in_retention(client: Client, at: datetime) -> int:
 async def renew(client: Client, at: datetime) -> AsyncIterator[str]:
     """Ask each request in its retention, in a run that began before then, to begin another; yields whom.
 
-    Asking twice does no harm. Raises `Unreachable`.
+    It waits for years, and the history of its new run is encrypted under the current key. Asking twice does
+    no harm. Raises `Unreachable`.
     """
     with understood():
         async for run in client.list_workflows(_retained(at), page_size=1000, rpc_timeout=_RPC):
+            handle = client.get_workflow_handle_for(DisclosureRequest.run, run.id)
             try:
-                await client.get_workflow_handle(run.id).signal(RENEW, rpc_timeout=_RPC)
+                await handle.signal(DisclosureRequest.renew, rpc_timeout=_RPC)
             except RPCError as error:
                 if error.status is not RPCStatusCode.NOT_FOUND:  # it ended just now
                     raise

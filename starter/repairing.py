@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,6 +22,7 @@ from records.holds import Hold
 from records.letters import LetterRow
 from records.requests import RequestRow
 from runtime.errors import Unreachable
+from starter import renewing
 from starter.answers import NoWorkflow, understood
 from starter.requests import new_case, start
 from workflows.case import Case, RecordStatus
@@ -125,6 +126,10 @@ class TemporalEngine:
                 break
             await asyncio.sleep(_POLL)
         return gone
+
+    async def begun_before(self, at: datetime) -> int:
+        """See `Engine`."""
+        return await renewing.begun_before(self._client, at)
 
     async def _delete_runs(self, workflow_id: str) -> bool:
         """Have every run of a workflow deleted; False where it runs."""

@@ -50,6 +50,8 @@ STEPS = (
     Step(RepairActivities.look_for_loose_ends, "Look for errands and imports that hang, and holds to review"),
     Step(RepairActivities.forget_requests, "Delete Temporal's histories of destroyed requests"),
     Step(RepairActivities.forget_deposits, "Delete Temporal's histories of destroyed deposits"),
+    Step(RepairActivities.discard_keys, "Discard retired keys that no backup needs any more"),
+    Step(SweepActivities.vacuum, "Have the database clear away the dead rows of what was destroyed"),
     Step(SweepActivities.take_checkpoint, "Take a signed checkpoint of the audit trail"),
 )
 """All of a sweep, in order. A new one goes to the end: a sweep that runs counts where it stands."""

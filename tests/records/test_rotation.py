@@ -102,7 +102,7 @@ async def test_rotation_goes_on_under_load_and_loses_nothing(
     own: Database, records_url: str, path: Path
 ) -> None:
     """Sealing goes on while three rotations pass, each old key discarded at once."""
-    kept = await sealed(own, range(1200))
+    kept = await sealed(own, range(400))
     done = asyncio.Event()
 
     async def seal(database: Database, name: str) -> int:
@@ -122,10 +122,12 @@ async def test_rotation_goes_on_under_load_and_loses_nothing(
             asyncio.create_task(seal(database, name))
             for database, name in ((worker, "a"), (worker, "b"), (other, "c"), (other, "d"))
         ]
-        for _ in range(3):
-            await rotate(own)
-            await rotation.discard_older(own, own.vault.keyring, by=BY)
-        done.set()
+        try:
+            for _ in range(3):
+                await rotate(own)
+                await rotation.discard_older(own, own.vault.keyring, by=BY)
+        finally:
+            done.set()
         assert min(await asyncio.gather(*sealing)) > 3
     assert ids(keyring_of(own)) == ["kek-4"]
     assert await wrapped_by(own) == {"kek-4"}
@@ -147,9 +149,9 @@ async def test_a_key_waits_for_who_is_just_sealing_with_it(
     sealing = asyncio.create_task(seal())
     await wrapping.wait()
     rotating = asyncio.create_task(rotate(own))
-    await asyncio.sleep(0.2)
-    assert not rotating.done()
+    done, _ = await asyncio.wait({rotating}, timeout=0.2)
     may_commit.set()
+    assert not done
     assert (await rotating, await wrapped_by(own)) == (1, {"kek-2"})
     assert await opened(own, {await sealing: b"slow"})
 
@@ -169,12 +171,43 @@ async def test_what_somebody_is_at_work_on_is_waited_for(own: Database, records_
     at_work = asyncio.create_task(destroy_and_roll_back())
     await destroying.wait()
     rotating = asyncio.create_task(rotate(own))
-    await asyncio.sleep(0.2)
-    assert not rotating.done()
+    done, _ = await asyncio.wait({rotating}, timeout=0.2)
     may_end.set()
+    assert not done
     await at_work
     assert (await rotating, await wrapped_by(own)) == (5, {"kek-2"})
     assert await opened(own, kept) == kept
+
+
+class PassedBy(Keyring):
+    """A keyring that is rotated, and the old key discarded, between a look at the records and one at it."""
+
+    async def unwrap(self, kek_id: str, wrapped: bytes, bound: bytes) -> bytes:
+        if self.rotating is not None:
+            rotating, self.rotating = self.rotating, None
+            await rotate(rotating)
+            await rotation.discard_older(rotating, rotating.vault.keyring, by=BY)
+        return await super().unwrap(kek_id, wrapped, bound)
+
+    rotating: Database | None = None
+
+
+@pytest.mark.parametrize("act", ["unseal", "seal"])
+async def test_a_rotation_that_passes_meanwhile_is_not_noticed(
+    own: Database, records_url: str, path: Path, act: str
+) -> None:
+    kept = await sealed(own, range(1))
+    passed_by = PassedBy.open(path)
+    passed_by.rotating = own
+    worker = Database(records_url, passed_by)
+    if act == "unseal":
+        assert await opened(worker, kept) == kept
+    else:
+        async with worker.begin() as conn:
+            id = await worker.vault.seal(conn, "holding/early-0", HOLDINGS, "y", b"more")
+        assert await opened(worker, {id: b"more"}) == {id: b"more"}
+    assert ids(passed_by) == ["kek-2"]
+    await worker.dispose()
 
 
 async def test_who_goes_on_adds_no_other_key(own: Database, monkeypatch: pytest.MonkeyPatch) -> None:
