@@ -286,6 +286,6 @@ def outcome_of(dev: Dev, request_id: str) -> Outcome:
 def certified(dev: Dev, request_id: str) -> dict[str, Any]:
     """What was destroyed of a request, by class: how many sealed records and rows of each sort."""
     found = dev.inside.rows(
-        "SELECT record_class, counts FROM certificates WHERE request_id = :id", id=request_id
+        "SELECT record_class, counts FROM certificates WHERE case_id = :id", id=request_id
     )
     return dict(tuple(row) for row in found)
