@@ -37,7 +37,7 @@ async def renew(client: Client, at: datetime) -> AsyncIterator[str]:
     """
     with understood():
         async for run in client.list_workflows(_retained(at), page_size=1000, rpc_timeout=_RPC):
-            handle = client.get_workflow_handle_for(DisclosureRequest.run, run.id)
+            handle = client.get_workflow_handle(run.id)
             try:
                 await handle.signal(DisclosureRequest.renew, rpc_timeout=_RPC)
             except RPCError as error:
