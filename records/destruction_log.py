@@ -5,9 +5,7 @@ knows: ``reapply``, at every start, destroys them once more by the ids of their 
 either side what only the other one knew. Nothing in it is personal: a case, a class, ids of keys, a rule.
 """
 
-import fcntl
 import json
-import os
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -20,7 +18,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from policy.vocabulary import RecordClass
-from records import audit
+from records import audit, growing_file
 from records.locks import lock
 from records.tables import audit as events
 from records.tables import data_keys, destructions, requests, vault
@@ -108,19 +106,7 @@ class LogFile:
 
     def append(self, entries: Iterable[Entry]) -> None:
         """Write entries down; they are on the disk when this returns. What was half written goes."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "r+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.truncate(_end_of_last_line(file.read()))
-            file.seek(0, os.SEEK_END)
-            file.write("".join(entry.to_line() for entry in entries).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        directory = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        growing_file.append(self._path, "".join(entry.to_line() for entry in entries).encode())
 
 
 async def record(
@@ -234,7 +220,3 @@ def _row(entry: Entry) -> dict[str, object]:
         "rule": entry.rule,
         "recorded_at": entry.at,
     }
-
-
-def _end_of_last_line(content: bytes) -> int:
-    return content.rfind(b"\n") + 1

@@ -4,9 +4,7 @@ A head says: so many events were there at this instant, and this hash stands for
 rewrite the whole database cannot sign another, and cannot take back what the file says of a later one.
 """
 
-import fcntl
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from records import growing_file
 from records.encoding import joined
 from records.instants import from_microseconds, to_microseconds
 from runtime.errors import Misconfigured
@@ -25,7 +24,6 @@ from runtime.errors import Misconfigured
 PublicKeys = Mapping[str, Ed25519PublicKey]
 
 _VERSION = "kaiji audit checkpoint 1"
-_BLOCK = 4096
 _PEM = re.compile(rb"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----\n?", re.DOTALL)
 
 
@@ -124,26 +122,9 @@ class HeadsFile:
         Raises ``Misconfigured`` where that cannot be done; the next checkpoint makes up for it.
         """
         try:
-            self._append(b"".join(_line(head) + b"\n" for head in heads))
+            growing_file.append(self.path, b"".join(_line(head) + b"\n" for head in heads))
         except OSError as error:
             raise self._unusable(error) from None
-
-    def _append(self, lines: bytes) -> None:
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "r+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            end = file.seek(0, os.SEEK_END)
-            start = file.seek(max(0, end - _BLOCK))
-            file.truncate(start + file.read().rfind(b"\n") + 1)
-            file.seek(0, os.SEEK_END)
-            file.write(lines)
-            file.flush()
-            os.fsync(file.fileno())
-        directory = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
 
     def _unusable(self, error: OSError) -> Misconfigured:
         return Misconfigured(
