@@ -8,7 +8,7 @@ import typer
 
 from starter.cli.context import By, Installation, command, new_group
 from starter.cli.failures import AUDIT_BROKEN
-from starter.cli.options import check_writable, parse_date, private_file, read_file, write_private
+from starter.cli.options import check_writable, parse_date, private_file, public_keys, write_private
 from starter.cli.output import Answer, say, stack, table
 from starter.cli.progress import progress
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 app = new_group("Audit: what was done, and by whom.")
 
-_MAX_KEY_BYTES = 64 * 1024
 _OWN_KEYS = "The file itself names the keys: --key FILE.pem checks it with those you were given."
 
 
@@ -51,7 +50,7 @@ async def verify(
     from records import trail
 
     if file is not None:
-        return _verify_file(file, None if key is None else _public_keys(key))
+        return _verify_file(file, None if key is None else public_keys(key))
     if key is not None:
         raise typer.BadParameter("names keys for a --file: a database is checked with its keyring's")
     database, keys = installation.database, installation.keyring.public_keys()
@@ -276,12 +275,3 @@ def _proven(found: "Verification") -> list[str]:
 def _brief(head: "Head") -> dict[str, object]:
     document = head.to_document()
     return {name: document[name] for name in ("size", "root", "at", "signing_key")}
-
-
-def _public_keys(path: Path) -> "list[Ed25519PublicKey]":
-    from records.heads import parse_public_keys
-
-    try:
-        return parse_public_keys(read_file(path, _MAX_KEY_BYTES))
-    except ValueError:
-        raise typer.BadParameter(f"{path}: no Ed25519 public keys in PEM", param_hint="--key") from None

@@ -8,13 +8,12 @@ import typer
 from policy.vocabulary import Language
 from starter.cli.context import Installation, command
 from starter.cli.failures import CERTIFICATE_BROKEN
-from starter.cli.options import check_writable, read_file, write_private
+from starter.cli.options import check_writable, public_keys, write_private
 from starter.cli.output import Answer, facts, stack, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from rich.console import RenderableType
 
     from policy.retention import Expiry
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from records.heads import PublicKeys
     from records.requests import RequestRow
 
-_MAX_KEY_BYTES = 64 * 1024
 _UNSIGNED = "not signed: from before there were signatures"
 
 
@@ -108,7 +106,7 @@ async def _checked(
 ) -> Answer:
     from starter import certificates
 
-    trusted = _handed(key) if key is not None else _own(installation)
+    trusted = public_keys(key) if key is not None else _own(installation)
     content, source, told = await _find(installation, id, is_file)
     checked = certificates.check(content, trusted, case_id=None if is_file else id)
     faults = (*checked.faults, *(fault for fault in told if fault not in checked.faults))
@@ -149,15 +147,6 @@ def _own(installation: Installation) -> "PublicKeys":
             f"nothing to check the signature with: of keyrings there is {error.hint}; or give the public key"
             " you were handed with --key FILE.pem"
         ) from None
-
-
-def _handed(path: Path) -> "Sequence[Ed25519PublicKey]":
-    from records.heads import parse_public_keys
-
-    try:
-        return parse_public_keys(read_file(path, _MAX_KEY_BYTES))
-    except ValueError:
-        raise typer.BadParameter(f"{path}: no Ed25519 public keys in PEM", param_hint="--key") from None
 
 
 def _sound(document: "Document", used: "PublicKeys", source: str, out: Path | None) -> Answer:

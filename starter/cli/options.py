@@ -10,11 +10,15 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import typer
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 _DURATION = re.compile(r"([0-9]{1,5})([dhm])")
+_MAX_KEY_BYTES = 64 * 1024
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
 
@@ -83,6 +87,16 @@ def read_file(path: Path, limit: int) -> bytes:
     if len(content) > limit:
         raise typer.BadParameter(f"{path}: larger than {limit // 1024**2} MB")
     return content
+
+
+def public_keys(path: Path) -> "list[Ed25519PublicKey]":
+    """The public keys in a PEM file that `--key` names."""
+    from records.heads import parse_public_keys
+
+    try:
+        return parse_public_keys(read_file(path, _MAX_KEY_BYTES))
+    except ValueError:
+        raise typer.BadParameter(f"{path}: no Ed25519 public keys in PEM", param_hint="--key") from None
 
 
 def check_writable(path: Path) -> None:
