@@ -19,6 +19,7 @@ from records import (
     audit,
     checkpoints,
     expiries,
+    holdings,
     holdings_schedule,
     retention,
     rotation,
@@ -107,7 +108,8 @@ class SweepActivities(Steps):
                 }
                 told = "its data was altered, or its key is gone: what is over cannot be parted from the rest"
                 unreadable = [
-                    Finding(f"holding/{id}", "unreadable", Course.REPORTED, told) for id in page.unreadable
+                    Finding(holdings.case_id(id), "unreadable", Course.REPORTED, told)
+                    for id in page.unreadable
                 ]
                 await self.say(step, counts, unreadable, conn=conn)
             return SweepStepDone(cursor=_words(page.cursor), done=page.holdings + page.redated)

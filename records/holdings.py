@@ -92,6 +92,11 @@ class ImportResult:
     left_out: int = 0
 
 
+def case_id(subject_id: UUID) -> str:
+    """The case under which what is held of a person is sealed, and its events audited."""
+    return f"holding/{subject_id}"
+
+
 async def import_file(
     conn: AsyncConnection, vault: Vault, keyring: Keyring, file: HoldingsFile, by: str, *, on: date
 ) -> ImportResult:
@@ -199,7 +204,7 @@ async def show(
         message = f"holds nothing under this customer number any more: it was deleted on {deleted_on}"
         raise Refusal(Code.NOT_FOUND, f"this service {message}, for good once the answer is posted")
     person, categories = await _read(conn, vault, subject_id)
-    await audit.append(conn, _case(subject_id), actor=by, act="holding_shown", detail={"service": service})
+    await audit.append(conn, case_id(subject_id), actor=by, act="holding_shown", detail={"service": service})
     kept = await holding_terms.read(conn, subject_id)
     achieved = {category: kept.terms[category].purpose_achieved_on for category in categories}
     return Shown(
@@ -242,7 +247,7 @@ async def rewrite(
 
 async def destroy(conn: AsyncConnection, vault: Vault, subject_id: UUID) -> None:
     """Destroy all that a service holds of a person, with its key and its rows; nothing where that is done."""
-    await vault.destroy(conn, _case(subject_id), RECORD_CLASS, rule="deleted at a request")
+    await vault.destroy(conn, case_id(subject_id), RECORD_CLASS, rule="deleted at a request")
 
 
 async def exists(conn: AsyncConnection, subject_id: UUID) -> bool:
@@ -299,7 +304,7 @@ async def _replace(
     """Destroy what was held, and its row with it, and write both anew."""
     row = (await conn.execute(select(*_KEPT).where(holding_subjects.c.id == subject_id))).one()
     stops = await marks.stops(conn, subject_id)
-    await vault.destroy(conn, _case(subject_id), RECORD_CLASS, rule="replaced by what is held now")
+    await vault.destroy(conn, case_id(subject_id), RECORD_CLASS, rule="replaced by what is held now")
     await _write(conn, vault, {**row._mapping, **columns}, person, categories, terms)
     for recipient, stopped_on in stops.items():
         await marks.mark(conn, subject_id, ChangeAction.STOP_THIRD_PARTY_PROVISION, recipient, stopped_on)
@@ -313,7 +318,9 @@ async def _write(
     categories: Mapping[Category, Fields],
     terms: Mapping[Category, Term],
 ) -> None:
-    case = f"holding/{row['id']}"
+    subject_id = row["id"]
+    assert isinstance(subject_id, UUID)
+    case = case_id(subject_id)
     person_id = await vault.seal_model(conn, case, RECORD_CLASS, "person", person)
     await conn.execute(insert(holding_subjects).values(**row, person_id=person_id))
     for category, fields in _non_empty(categories).items():
@@ -323,7 +330,7 @@ async def _write(
                 id=uuid4(),
                 service=row["service"],
                 category=category,
-                subject_id=row["id"],
+                subject_id=subject_id,
                 content_id=await vault.seal_model(conn, case, RECORD_CLASS, category, contents),
                 **asdict(terms.get(category, Term())),
             )
@@ -353,7 +360,7 @@ async def _read_person(conn: AsyncConnection, vault: Vault, subject_id: UUID) ->
         select(holding_subjects.c.person_id).where(holding_subjects.c.id == subject_id)
     )
     if person_id is None:
-        raise Destroyed(_case(subject_id))
+        raise Destroyed(case_id(subject_id))
     return await vault.unseal_model(conn, person_id, Person)
 
 
@@ -397,10 +404,6 @@ def _person(holding: Holding) -> Person:
 
 def _non_empty(categories: Mapping[Category, Fields]) -> dict[Category, Fields]:
     return {category: fields for category, fields in categories.items() if fields}
-
-
-def _case(subject_id: UUID) -> str:
-    return f"holding/{subject_id}"
 
 
 def _told_columns(keyring: Keyring, holding: Holding, person: Person) -> dict[str, object]:

@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, delete, exists, func, literal, select, tuple_, update
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Select, bindparam, delete, exists, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.types import Uuid
 
 from policy.pack import Pack
 from policy.retention import holding_expiry
 from policy.vocabulary import Category
 from records import audit, certificates, wide_holds
-from records.holdings import CASE, RECORD_CLASS, lock_register, read_subject, rewrite
+from records.arrays import any_id
+from records.holdings import CASE, RECORD_CLASS, case_id, lock_register, read_subject, rewrite
 from records.numbers import next_number
 from records.tables import data_keys, holding_changes, holding_subjects, holdings
 from records.vault import Destroyed, Tampered, Vault
@@ -161,7 +160,7 @@ async def _judged(
             wide_holds.stands_on_holding().label("held"),
         )
         .join(holding_subjects, holding_subjects.c.id == holdings.c.subject_id)
-        .where(holdings.c.subject_id == func.any(literal(list(subjects), ARRAY(Uuid))))
+        .where(holdings.c.subject_id == any_id(subjects))
         .order_by(holdings.c.subject_id, holdings.c.category)
     )
     judged: dict[UUID, list[_Category]] = {}
@@ -198,10 +197,10 @@ async def _destroy(
     conn: AsyncConnection, vault: Vault, people: Mapping[UUID, Sequence[_Category]]
 ) -> tuple[UUID, ...]:
     """Destroy all that is held of these people; answers the ids of their keys."""
-    these = func.any(literal(list(people), ARRAY(Uuid)))
+    these = any_id(people)
     await conn.execute(delete(holdings).where(holdings.c.subject_id == these))
     await conn.execute(delete(holding_subjects).where(holding_subjects.c.id == these))
-    rules = {_case(id): _words(rows)[0] for id, rows in people.items()}
+    rules = {case_id(id): _words(rows)[0] for id, rows in people.items()}
     return (await vault.destroy_many(conn, rules, RECORD_CLASS)).key_ids
 
 
@@ -219,7 +218,7 @@ async def _reduce(conn: AsyncConnection, vault: Vault, subject_id: UUID, rows: S
 
 
 async def _key_ids(conn: AsyncConnection, people: Iterable[UUID]) -> dict[UUID, UUID]:
-    cases = {_case(id): id for id in people}
+    cases = {case_id(id): id for id in people}
     rows = await conn.execute(
         select(data_keys.c.case_id, data_keys.c.key_id).where(
             data_keys.c.case_id.in_(cases), data_keys.c.record_class == RECORD_CLASS
@@ -245,8 +244,4 @@ def _told(subject_id: UUID, rows: Iterable[_Category], certificate: str, by: str
         "rule": rule,
         "clause": clause,
     }
-    return audit.Entry(_case(subject_id), by, "holding_destroyed", detail)
-
-
-def _case(subject_id: UUID) -> str:
-    return f"holding/{subject_id}"
+    return audit.Entry(case_id(subject_id), by, "holding_destroyed", detail)
