@@ -42,7 +42,7 @@ class RepairActivities(Steps):
 
         async def take(after: str | None) -> SweepStepDone:
             async with self.database.begin() as conn:
-                page = await loose_ends.kept_requests(conn, after or "", self.page)
+                page = await requests.list_kept(conn, after or "", self.page)
                 opened = [request.id for request in page if request.closed_on is None]
                 mail = await loose_ends.attached_envelopes(conn, opened)
             if not page:

@@ -39,9 +39,7 @@ async def write(conn: AsyncConnection, request_id: str, found: Iterable[Expiry],
     A class that is destroyed already has no day any more. Answers how many have one.
     """
     await clear(conn, request_id)
-    done = set(
-        await conn.scalars(select(certificates.c.record_class).where(certificates.c.case_id == request_id))
-    )
+    done = await _destroyed(conn, request_id)
     rows = [
         {
             "request_id": request_id,
@@ -95,9 +93,7 @@ async def outstanding(conn: AsyncConnection, request: requests.RequestRow) -> li
     written = [_expiry(*columns) for columns in rows]
     if written:
         return written
-    done = set(
-        await conn.scalars(select(certificates.c.record_class).where(certificates.c.case_id == request.id))
-    )
+    done = await _destroyed(conn, request.id)
     _, found = await _reckon(conn, request)
     return [expiry for expiry in found if expiry.record_class not in done]
 
@@ -138,6 +134,12 @@ async def delivered_on(conn: AsyncConnection, request_id: str) -> date | None:
         )
     )
     return day
+
+
+async def _destroyed(conn: AsyncConnection, request_id: str) -> set[str]:
+    """The classes of a request that are destroyed."""
+    of_request = certificates.c.case_id == request_id
+    return set(await conn.scalars(select(certificates.c.record_class).where(of_request)))
 
 
 async def _reckon(conn: AsyncConnection, request: requests.RequestRow) -> tuple[str, tuple[Expiry, ...]]:

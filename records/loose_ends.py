@@ -1,4 +1,4 @@
-"""Where a sweep looks for what hangs: requests that are kept, their envelopes, errands, imports (§1).
+"""Where a sweep looks for what hangs: the envelopes of requests, their letters, errands, imports (§1).
 
 Whether something really hangs, Temporal knows; here is what the records know of it.
 """
@@ -10,8 +10,7 @@ from datetime import date
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from records.requests import RequestRow
-from records.tables import envelopes, errands, imports, letters, requests
+from records.tables import envelopes, errands, imports, letters
 
 
 @dataclass(frozen=True)
@@ -22,14 +21,6 @@ class Stale:
     deposit_id: str
     count: int
     since: date
-
-
-async def kept_requests(conn: AsyncConnection, after: str, limit: int) -> list[RequestRow]:
-    """Requests of which something is kept, open or not, the next behind ``after``."""
-    columns = [requests.c[name] for name in RequestRow.model_fields]
-    query = select(*columns).where(requests.c.destroyed_on.is_(None), requests.c.id > after)
-    rows = await conn.execute(query.order_by(requests.c.id).limit(limit))
-    return [RequestRow.model_validate(dict(row._mapping)) for row in rows]
 
 
 async def attached_envelopes(conn: AsyncConnection, ids: Iterable[str]) -> dict[str, list[str]]:

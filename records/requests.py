@@ -184,6 +184,12 @@ async def list_closed(conn: AsyncConnection) -> list[RequestRow]:
     return await _rows(conn, select(*_COLUMNS).where(kept))
 
 
+async def list_kept(conn: AsyncConnection, after: str, limit: int) -> list[RequestRow]:
+    """Requests of which something is kept, open or not: the next behind the id ``after``, oldest first."""
+    kept = requests.c.destroyed_on.is_(None) & (requests.c.id > after)
+    return await _rows(conn, select(*_COLUMNS).where(kept).limit(limit))
+
+
 async def parties(conn: AsyncConnection, vault: Vault, id: str) -> Parties | None:
     """Who the request is about, as first received; None before the first envelope and after destruction."""
     party_id = await conn.scalar(select(requests.c.party_id).where(requests.c.id == id))
