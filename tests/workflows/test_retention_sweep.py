@@ -139,6 +139,9 @@ async def test_temporal_starts_it_every_night_and_its_report_says_what_was_done(
     await asyncio.gather(*(schedules.ensure(swept.client) for _ in range(3)))
     handle = swept.client.get_schedule_handle(schedules.SWEEP)
     await handle.pause()
+    async with asyncio.timeout(30):  # Temporal takes note of it a moment later
+        while not (await handle.describe()).schedule.state.paused:
+            await asyncio.sleep(0.05)
     await schedules.ensure(swept.client)  # a worker that starts leaves it paused
     described = await handle.describe()
     assert described.schedule.state.paused
